@@ -1,0 +1,60 @@
+"""Run notebooks in place and keep their outputs, which the docs show. `nbdev_test` runs them too but saves nothing.
+
+Examples: python scripts/run_notebooks.py            all of nbs/
+          python scripts/run_notebooks.py 04 05      those whose names start with 04 or 05
+          python scripts/run_notebooks.py 04 --flags slow
+"""
+import argparse
+import os
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from execnb.nbio import read_nb, write_nb  # noqa: E402
+from execnb.shell import CaptureShell  # noqa: E402
+from nbdev.clean import clean_nb  # noqa: E402
+from nbdev.config import get_config  # noqa: E402
+
+
+def directives(cell):
+    "The words after `#|` in a cell's first lines"
+    heads = [line[2:] for line in cell.source.splitlines() if line.startswith("#|")]
+    return {word for head in heads for word in head.replace(":", ": ").split()}
+
+
+def run(path, skipped):
+    "Run one notebook; cells with a flag in `skipped` keep the output they have"
+    nb = read_nb(path)
+
+    def skip(cell):
+        words = directives(cell)
+        return cell.cell_type != "code" or bool(words & skipped) or {"eval:", "false"} <= words
+
+    CaptureShell(path.parent, mpl_format="png").run_all(nb, exc_stop=True, preproc=skip)
+    for cell in nb.cells:
+        if cell.cell_type == "code":  # stderr holds progress bars and log lines with times
+            cell.outputs = [o for o in cell.get("outputs", []) if o.get("name") != "stderr"]
+    clean_nb(nb)
+    write_nb(nb, path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="starts of notebook names; all without")
+    parser.add_argument("--flags", default="", help="test flags to run that are normally left out, such as slow")
+    args = parser.parse_args()
+    cfg = get_config()
+    skipped = set(cfg.tst_flags.split()) - set(args.flags.split())
+    paths = [p for p in sorted(cfg.nbs_path.rglob("*.ipynb"))
+             if ".ipynb_checkpoints" not in p.parts and (not args.names or p.name.startswith(tuple(args.names)))]
+    if not paths:
+        sys.exit(f"no notebook starts with {' or '.join(args.names)}")
+    for path in paths:
+        start = time.time()
+        run(path, skipped)
+        print(f"{path.relative_to(cfg.config_path)}: {time.time() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
