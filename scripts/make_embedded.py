@@ -11,7 +11,7 @@ from PIL import Image
 from siamese_sig.synth import synthesize
 
 ASSET = Path(__file__).parents[1]/"siamese_sig/assets/synthetic.zip"
-SETTINGS = dict(writers=60, genuine=8, forged=6, seed=2026, height=80)
+SETTINGS = dict(writers=60, genuine=11, forged=5, seed=2026, height=80)
 
 
 def pack(root, archive):

@@ -78,10 +78,12 @@ def _check_encoder(name, input_shape, weights, alpha):
     if name not in BACKBONES: raise DataError(f"backbone {name!r}; expected one of {', '.join(BACKBONES)}")
     h,w,c = input_shape
     least = BACKBONES[name].min_size
-    if min(h,w)<least or c not in (1,3): raise DataError(f"input_shape {tuple(input_shape)}; {name} expects at least {least} x {least} pixels and 1 (ink) or 3 (RGB) channels")
+    if min(h,w)<least or c not in (1,3): raise DataError(
+        f"input_shape {tuple(input_shape)}; {name} expects at least {least} x {least} pixels and 1 (ink) or 3 (RGB) channels")
     if name=='custom_cnn' and weights=='imagenet': raise DataError("custom_cnn has no ImageNet weights; expected weights=None or a file")
     if alpha!=1 and name!='MobileNetV2': raise DataError(f"alpha {alpha}; only MobileNetV2 has a width multiplier")
-    if weights not in (None,'imagenet') and not Path(weights).is_file(): raise DataError(f"{weights}: no such file; expected weights='imagenet', None or a .h5 file")
+    if weights not in (None,'imagenet') and not Path(weights).is_file(): raise DataError(
+        f"{weights}: no such file; expected weights='imagenet', None or a .h5 file")
 
 def build_encoder(
     name:str='MobileNetV2', # A key of `BACKBONES`

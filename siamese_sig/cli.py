@@ -31,14 +31,23 @@ Preprocess = _Names('Preprocess', {n: n for n in ('ink','seed')})
 def _options(debug:Annotated[bool, typer.Option(help="Show the traceback of an error.")]=False): pass
 
 # %% ../nbs/07_cli.ipynb #4cf58dac
+def _load_tensorflow():
+    "Import TensorFlow without its start-up notes, which it writes past Python straight to file 2"
+    keep,nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try: import keras
+    finally:
+        os.dup2(keep, 2)
+        for fd in (keep,nowhere): os.close(fd)
+
 def _say(text): typer.echo(text) # results go to stdout; progress and errors to stderr
 def _title(text): typer.secho(f'\n{text}', bold=True)
 
 @data_app.command('synth', epilog="Example: siamese-sig data synth signatures --writers 80 --seed 1")
 def data_synth(dest:Annotated[Path, typer.Argument(help="New folder.")],
                writers:Annotated[int, typer.Option(help="How many people.")]=60,
-               genuine:Annotated[int, typer.Option(help="Genuine signatures of each.")]=8,
-               forged:Annotated[int, typer.Option(help="Skilled forgeries of each.")]=6,
+               genuine:Annotated[int, typer.Option(help="Genuine signatures of each.")]=11,
+               forged:Annotated[int, typer.Option(help="Skilled forgeries of each.")]=5,
                seed:Annotated[int, typer.Option(help="The same seed gives the same signatures.")]=0):
     "Write synthetic signatures in Kaggle's layout."
     from siamese_sig.synth import synthesize
@@ -67,10 +76,13 @@ def _size(text): # '224' or '112x208' -> (height, width)
     except ValueError: raise DataError(f"--size {text!r}; expected HEIGHTxWIDTH in pixels such as 112x208, or one number for a square") from None
     return h,w
 
+def _bars(): return 1 if sys.stdout.isatty() else 2 # Keras: a moving bar for people, a line an epoch for files
+
 def _finish(run): # what both train and resume end with
     from siamese_sig.evaluate import calibrate_run
     c = calibrate_run(run)
-    _say(f"trained: {run}\nvalidation: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} pairs; threshold {c['threshold']:.4f}\nnext: siamese-sig evaluate {run}")
+    _say(f"trained: {run}\nvalidation: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} pairs; "
+         f"threshold {c['threshold']:.4f}\nnext: siamese-sig evaluate {run}")
 
 def _train(out, work): # work() -> run; tell how to go on after Ctrl-C
     try: _finish(work())
@@ -94,17 +106,19 @@ def train(data:Annotated[Optional[Path], typer.Option(help="Data set in Kaggle's
           epochs:int=5, steps_per_epoch:int=100, batch_size:int=64, learning_rate:float=1e-2,
           weight_decay:float=.2, decay:float=.5, decay_steps:Optional[int]=None, patience:int=3, seed:int=0):
     "Train a Siamese network into a run folder. The default numbers are the seed notebook's."
+    settings = {k: v.value if isinstance(v, Enum) else v for k,v in locals().items() if k not in ('data','out','resume','size')}
     from siamese_sig.data import DataError, default_data
-    settings = {k: v.value if isinstance(v, Enum) else v for k,v in locals().items() if k not in ('data','out','resume','size','DataError','default_data')}
     if resume is None and out is None: raise DataError("no --out; expected a new run folder, for example --out runs/first")
+    _load_tensorflow()
     from siamese_sig.train import resume_run, train_run
-    if resume: return _train(resume, lambda: resume_run(resume))
+    if resume: return _train(resume, lambda: resume_run(resume, verbose=_bars()))
     if settings['weights']=='none': settings['weights'] = None
-    _train(out, lambda: train_run(data or default_data(), out, size=_size(size) if size else None, **settings))
+    _train(out, lambda: train_run(data or default_data(), out, size=_size(size) if size else None, verbose=_bars(), **settings))
 
 @app.command(epilog="Example: siamese-sig evaluate runs/first")
 def evaluate(run:Annotated[Path, typer.Argument(help="Run folder.")]):
     "Score the test pairs; write metrics.json, scores.csv and report.html."
+    _load_tensorflow()
     from siamese_sig.evaluate import evaluate_run, summary_rows
     m = evaluate_run(run)
     if m['leak']: _say(f"warning: {m['leak']}")
@@ -115,6 +129,7 @@ def _verifier(model):
     "The verifier of a run"
     from siamese_sig.data import DataError
     if model is None: raise DataError("no --model; expected a run folder, make one with: siamese-sig demo --out runs/demo")
+    _load_tensorflow()
     from siamese_sig.verify import Verifier
     return Verifier.load(model)
 
@@ -142,7 +157,7 @@ def score(pairs:Annotated[Path, typer.Argument(help="csv with the columns query 
     _say(f"{len(scored)-bad} rows scored, {bad} with errors: {out}")
 
 # %% ../nbs/07_cli.ipynb #9344d841
-DEMO = dict(epochs=12, steps_per_epoch=60, learning_rate=2e-3, weight_decay=.01)
+DEMO = dict(size=(56,104), epochs=12, steps_per_epoch=60, batch_size=32, learning_rate=1e-3, patience=12)
 
 @app.command(epilog="Example: siamese-sig demo --out runs/demo")
 def demo(out:Annotated[Path, typer.Option(help="New run folder.")]=Path('runs/demo')):
@@ -153,8 +168,9 @@ def demo(out:Annotated[Path, typer.Option(help="New run folder.")]=Path('runs/de
     _title(f'1. The data: {root}')
     data_audit(root)
     _title('2. Train a small Siamese network, ink only, on some of the writers')
+    _load_tensorflow()
     from siamese_sig.train import train_run
-    _train(out, lambda: train_run(root, out, **DEMO))
+    _train(out, lambda: train_run(root, out, verbose=_bars(), **DEMO))
     _title('3. Evaluate it on writers it has never seen')
     evaluate(out)
     _title('4. Verify two signatures of one of them')

@@ -136,8 +136,8 @@ def read_images(
     files = [p for split in ('train','test') for p in sorted((root/split).glob('*/*')) if p.suffix.lower() in IMAGE_SUFFIXES]
     if not files: raise DataError(f"{root}: no images; expected folders such as train/001 and train/001_forg with PNG, JPEG or TIFF files")
     forged = np.array([p.parent.name.endswith('_forg') for p in files])
-    if forged.all() or not forged.any(): raise DataError(
-        f"{root}: no {'genuine signatures' if forged.any() else 'forgeries'} among {len(files)} images; expected train/NNN (genuine) and train/NNN_forg (forged)")
+    missing = 'genuine signatures' if forged.all() else '' if forged.any() else 'forgeries'
+    if missing: raise DataError(f"{root}: no {missing} among {len(files)} images; expected train/NNN (genuine) and train/NNN_forg (forged)")
     return pd.DataFrame(dict(path=[str(p) for p in files], writer=[p.parent.name.removesuffix('_forg') for p in files], forged=forged,
                              split=[p.parts[-3] for p in files], sha256=[hashlib.sha256(p.read_bytes()).hexdigest() for p in files]))
 
@@ -172,7 +172,8 @@ def read_pairs(
     row_of = pd.Series(images.index, ['/'.join(Path(p).parts[-2:]) for p in images.path])
     names = rows[[0,1]].apply(lambda column: column.str.replace('\\','/'))
     missing = sorted(set(names.to_numpy().ravel())-set(row_of.index))
-    if missing: raise DataError(f"{csv}: {len(missing)} of its images are missing on disk ({_examples(missing)}); expected them beside it in the folder of its split")
+    if missing: raise DataError(f"{csv}: {len(missing)} of its images are missing on disk ({_examples(missing)}); "
+                                "expected them in the folder of its split, train/ or test/")
     return pd.DataFrame(dict(a=row_of[names[0]].to_numpy(), b=row_of[names[1]].to_numpy(), label=label.astype('int64').to_numpy()))
 
 # %% ../nbs/00_data.ipynb #9efee0c0

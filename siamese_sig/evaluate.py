@@ -23,7 +23,8 @@ from .train import load_history, load_run, plot_history, run_data
 def _check_scores(score, forged):
     "Arrays of scores and of bool, or a DataError that says why no rate can be computed"
     score,forged = np.asarray(score, float), np.asarray(forged).astype(bool)
-    if score.ndim!=1 or score.shape!=forged.shape: raise DataError(f"score of shape {score.shape} and forged of shape {forged.shape}; expected two of one length")
+    if score.ndim!=1 or score.shape!=forged.shape: raise DataError(
+        f"score of shape {score.shape} and forged of shape {forged.shape}; expected two of one length")
     if not np.isfinite(score).all(): raise DataError(f"{(~np.isfinite(score)).sum()} of {score.size} scores are not finite; expected numbers")
     if forged.all() or not forged.any(): raise DataError(f"{forged.sum()} forged pairs of {forged.size}; expected both classes")
     return score, forged
@@ -176,7 +177,8 @@ def evaluate_run(
                    data_fingerprint=config['data_fingerprint'], seed=config['seed'],
                    **pair_metrics(score, label, _questioned_writer(images, test), calibration['threshold']), audit=counts)
     table = pd.DataFrame(dict(reference=images.path[test.a].to_numpy(), questioned=images.path[test.b].to_numpy(),
-                              writer=_questioned_writer(images, test), label=label.astype(int), score=score, p_forged=probability(score, calibration)))
+                              writer=_questioned_writer(images, test), label=label.astype(int), score=score,
+                              p_forged=probability(score, calibration)))
     write_whole(run/'scores.csv', lambda p: table.to_csv(p, index=False))
     write_report(run, metrics, config, x, a, b, label, score)
     write_whole(run/'metrics.json', lambda p: p.write_text(json.dumps(metrics, indent=1)))
@@ -209,7 +211,8 @@ def plot_confusion(
     import matplotlib.pyplot as plt
     from sklearn.metrics import ConfusionMatrixDisplay
     if ax is None: _,ax = plt.subplots(figsize=(3,2.8), layout='constrained')
-    ConfusionMatrixDisplay(np.array(confusion), display_labels=NAMES).plot(ax=ax, cmap='Blues', values_format='.2f', colorbar=False, im_kw=dict(vmin=0, vmax=1))
+    shown = ConfusionMatrixDisplay(np.array(confusion), display_labels=NAMES)
+    shown.plot(ax=ax, cmap='Blues', values_format='.2f', colorbar=False, im_kw=dict(vmin=0, vmax=1))
     ax.set(xlabel='said', ylabel='true')
     return ax
 
@@ -254,7 +257,8 @@ def summary_rows(
             ('accuracy at score 0.5, 95 % interval', _percent(m['accuracy'], m.get('accuracy_interval'))),
             ('F1 at score 0.5', f"{m['f1']:.3f}"), ('AUC', f"{m['auc']:.3f}"),
             ('threshold, from validation', f"{m['threshold']:.4f}"),
-            ('at that threshold', f"FAR {_percent(m['far'])}, FRR {_percent(m['frr'])}, mean {_percent(m['hter'])}, accuracy {_percent(m['accuracy_at_threshold'])}")]
+            ('at that threshold', f"FAR {_percent(m['far'])}, FRR {_percent(m['frr'])}, mean {_percent(m['hter'])}, "
+                                  f"accuracy {_percent(m['accuracy_at_threshold'])}")]
 
 def write_report(
     run:str|Path, # Run folder; gets report.html
@@ -269,16 +273,20 @@ def write_report(
     history = load_history(run)
     body = [f'<p class="warn"><b>{html.escape(m["meaning"])}.</b> {html.escape(m["leak"])}.</p>' if m['leak'] else
             '<p>The test writers, their images and their pairs were not in training.</p>', _table(summary_rows(m)),
-            '<p class="note">Accuracy depends on the mix of genuine and forged pairs; the EER does not. Every forged pair here is a <i>skilled</i> forgery of the same name. '
-            'The threshold was chosen on validation pairs at their equal error rate, never on test pairs. The interval resamples test writers.</p>',
-            '<h2>Scores of the test pairs</h2>', _figure(plot_scores(score, label, m['threshold']).figure, 'Histogram of scores, genuine and forged pairs'),
+            '<p class="note">Accuracy depends on the mix of genuine and forged pairs; the EER does not. Every forged pair here is a '
+            '<i>skilled</i> forgery of the same name. The threshold was chosen on validation pairs at their equal error rate, never on '
+            'test pairs. The interval resamples test writers.</p>',
+            '<h2>Scores of the test pairs</h2>',
+            _figure(plot_scores(score, label, m['threshold']).figure, 'Histogram of scores, genuine and forged pairs'),
             _figure(plot_errors(score, label, m['threshold'])[0].figure, 'ROC and DET curves'),
             '<h2>As the seed reports it: accept at 0.5</h2>', _figure(plot_confusion(m['confusion']).figure, 'Normalised confusion matrix'),
             '<pre>'+html.escape(classification_report(label, score>.5, target_names=NAMES, zero_division=0))+'</pre>',
-            '<h2>The hardest pairs</h2><p>As the network sees them: genuine pairs that look different to it, then forgeries that look alike.</p>',
+            '<h2>The hardest pairs</h2><p>As the network sees them: genuine pairs that look different to it, then forgeries that look '
+            'alike.</p>',
             _figure(show_pairs(x, a[worst], b[worst], label[worst], score[worst]), 'The hardest genuine and forged pairs'),
             '<h2>Training</h2>', _figure(plot_history(history)[0].figure, 'Training and validation curves'),
             '<h2>What was in the data</h2>', _table((k.replace('_', ' '), v) for k,v in m['audit'].items()),
             '<h2>Configuration</h2>', _table(config.items())]
-    page = _PAGE.format(title=f"{html.escape(config['backbone'])}, {html.escape(config['preprocess'])} input, {html.escape(config['protocol'])}", body='\n'.join(body))
+    title = html.escape(f"{config['backbone']}, {config['preprocess']} input, {config['protocol']}")
+    page = _PAGE.format(title=title, body='\n'.join(body))
     return write_whole(Path(run)/'report.html', lambda p: p.write_text(page, encoding='utf-8'))

@@ -435,8 +435,8 @@ def _fill(root, table, seed, height):
 def synthesize(
     root:str|Path, # Folder to make; may exist if empty
     writers:int=60, # Persons, at least 2
-    genuine:int=8, # Repetitions of each, at least 2
-    forged:int=6, # Forgeries of each, at least 1
+    genuine:int=11, # Repetitions of each, at least 2; 11 and 5 give as many genuine as forged pairs
+    forged:int=5, # Forgeries of each, at least 1
     seed:int=0, # Other seeds are other people
     height:int=100, # Ink height aimed at, pixels, at least 16
     test_fraction:float=.25, # Share of the writers kept for `test`, in (0,1); one at least on either side

@@ -68,7 +68,8 @@ def run_data(
     images,pairs = read_dataset(config['data'])
     pairs = split_pairs(images, pairs, config['protocol'], config['validation'], config['seed'])
     if config.setdefault('data_fingerprint', _fingerprint(images, pairs))!=_fingerprint(images, pairs):
-        raise DataError(f"{config['data']}: the data set has changed since this run began; expected fingerprint {config['data_fingerprint']}; train anew into another folder")
+        raise DataError(f"{config['data']}: the data set has changed since this run began; expected fingerprint "
+                        f"{config['data_fingerprint']}; train anew into another folder")
     use = pairs[pairs.split.isin(wanted)]
     x,position = load_images(images.loc[np.union1d(use.a, use.b)], config['preprocess'], tuple(config['size']))
     return images, pairs, x, {split: index_pairs(p, position) for split,p in use.groupby('split')}
@@ -80,9 +81,13 @@ def _best_epoch(history): return int(np.argmax([row['val_accuracy'] for row in h
 
 class _Keeper(keras.callbacks.Callback):
     "Save each epoch, add it to the history, stop when `patience` is over"
-    def __init__(self, run, history, patience):
+    def __init__(self, run, history, patience, seed):
         super().__init__()
-        self.run,self.history,self.patience = Path(run),history,patience
+        self.run,self.history,self.patience,self.seed = Path(run),history,patience,seed
+
+    def on_epoch_begin(self, epoch, logs=None): # .keras files do not hold the state of dropout's random numbers
+        states = [v for v in self.model.variables if v.path.endswith('seed_generator_state')]
+        for i,state in enumerate(states): state.assign([self.seed+i, epoch*1_000_000])
 
     def on_epoch_end(self, epoch, logs=None):
         _checkpoint(self.run, 1).parent.mkdir(exist_ok=True)
@@ -127,7 +132,7 @@ def _fit(run, config, data, verbose):
         steps = config['steps_per_epoch']
         student.fit(pair_batches(x, *splits['train'], config['batch_size'], config['seed'], skip=done*steps), steps_per_epoch=steps,
                     epochs=config['epochs'], initial_epoch=done, validation_data=pair_batches(x, *splits['validation'], 512),
-                    callbacks=[_Keeper(run, history, config['patience'])], verbose=verbose)
+                    callbacks=[_Keeper(run, history, config['patience'], config['seed'])], shuffle=False, verbose=verbose)
     best = keras.saving.load_model(_checkpoint(run, _best_epoch(history)), safe_mode=True)
     write_whole(run/'model.keras', (siamese_model(encoder, best) if config['frozen'] else best).save)
     shutil.rmtree(run/'checkpoints')
@@ -184,7 +189,8 @@ def load_run(
 )->tuple[keras.Model,dict]: # The network and its configuration
     "Load a trained network; nothing in the file is executed (`safe_mode`)"
     config,file = load_config(run), Path(run)/'model.keras'
-    if not file.exists(): raise DataError(f"{run}: no model.keras in it; this training has not finished, go on with: siamese-sig train --resume {run}")
+    if not file.exists(): raise DataError(
+        f"{run}: no model.keras in it; this training has not finished, go on with: siamese-sig train --resume {run}")
     return keras.saving.load_model(file, safe_mode=True), config
 
 # %% ../nbs/03_train.ipynb #3bf30e99

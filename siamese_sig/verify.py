@@ -57,8 +57,10 @@ class Verifier:
     )->Verdict:
         "Compare features with features"
         k = len(references)
-        score = float(score_features(self.model.get_layer('head'), np.vstack([references, questioned[None]]), np.arange(k), np.full(k, k)).mean())
-        return Verdict('genuine' if score<=self.threshold else 'forged', score, float(probability(score, self.calibration)), self.threshold, k)
+        features = np.vstack([references, questioned[None]])
+        score = float(score_features(self.model.get_layer('head'), features, np.arange(k), np.full(k, k)).mean())
+        verdict = 'genuine' if score<=self.threshold else 'forged'
+        return Verdict(verdict, score, float(probability(score, self.calibration)), self.threshold, k)
 
     def verify(self,
         questioned:str|Path, # An image file
@@ -82,8 +84,9 @@ def score_table(
 )->pd.DataFrame: # The same rows in the same order, with score, p_forged, verdict, error
     "Verify every row of a table"
     missing = {'query','refs'}-set(table.columns)
-    if missing: raise DataError(f"column {' and '.join(sorted(missing))} missing; expected query and refs, found {', '.join(map(str, table.columns))}")
-    rows = [[name.strip() for name in [query, *refs.split('|')]] for query,refs in zip(table['query'].astype(str), table['refs'].astype(str))]
+    if missing: raise DataError(
+        f"column {' and '.join(sorted(missing))} missing; expected query and refs, found {', '.join(map(str, table.columns))}")
+    rows = [[query.strip(), *(ref.strip() for ref in refs.split('|'))] for query,refs in zip(table['query'], table['refs'])]
     names = list(dict.fromkeys(name for row in rows for name in row if name))
     read = {name: _try(verifier.read, Path(root)/name) for name in progress(names, 'reading images')}
     good = [name for name in names if read[name][0] is not None]
