@@ -54,7 +54,7 @@ def render(proc, out):
         nb = nbformat.read(path, as_version=4)
         for cell in nb.cells:  # links between notebooks are links between pages
             if cell.cell_type == "markdown":
-                cell.source = re.sub(r"\]\((?:nbs/)?([\w/-]+)\.ipynb(#[\w-]+)?\)", r"](\1.html\2)", cell.source)
+                cell.source = re.sub(r"\]\(([\w/-]+)\.ipynb(#[\w-]+)?\)", r"](\1.html\2)", cell.source)
         target = (out/path.relative_to(proc)).with_suffix(".html")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(exporter.from_notebook_node(nb)[0], encoding="utf-8")
@@ -93,7 +93,7 @@ def check_page(path, pages):
         if re.match(r"(https?|mailto|data):", link):
             continue
         there = (path.parent/target).resolve() if target else path
-        if there not in pages and not (there.is_file() or (ROOT/target).is_file()):
+        if there not in pages and not there.is_file():
             faults.append(f"link to {link}")
         elif anchor and there in pages and anchor not in pages[there].ids:
             faults.append(f"anchor {link}")

@@ -1,6 +1,7 @@
 "Write README.md from nbs/index.ipynb; with --check, fail if it differs. (nbdev_readme needs Quarto, this does not.)"
 import argparse
 import json
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,7 +13,7 @@ def readme(nb):
     for cell in nb["cells"]:
         source = "".join(cell["source"]).strip()
         if cell["cell_type"] == "markdown":
-            parts.append(source)
+            parts.append(re.sub(r"\]\(([\w/-]+\.ipynb)", r"](nbs/\1", source))  # README stands above nbs/
         elif source and not source.startswith("#|"):
             parts.append(f"```python\n{source}\n```")
     return "<!-- Written by scripts/readme.py from nbs/index.ipynb: edit that. -->\n\n" + "\n\n".join(parts) + "\n"
