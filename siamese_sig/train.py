@@ -24,12 +24,14 @@ def compile_model(
     learning_rate:float=1e-2, # At the start
     weight_decay:float=.2, # Of Adam, decoupled (Loshchilov & Hutter, arXiv:1711.05101)
     decay:float=.5, # Factor on the learning rate …
-    decay_steps:int=500 # … every so many steps
+    decay_steps:int=500, # … every so many steps
+    jit_compile:bool=False # Compile with XLA: minutes at the start for a deep backbone, worth it only on long runs
 )->keras.Model: # The same model, compiled
     "Give `model` the seed's loss, optimizer and metrics"
     rate = keras.optimizers.schedules.ExponentialDecay(learning_rate, decay_steps, decay)
     f1 = keras.metrics.F1Score(average='micro', threshold=.5, name='f1')
-    model.compile(loss='binary_crossentropy', optimizer=keras.optimizers.Adam(rate, weight_decay=weight_decay), metrics=['accuracy', f1])
+    model.compile(loss='binary_crossentropy', optimizer=keras.optimizers.Adam(rate, weight_decay=weight_decay),
+                  metrics=['accuracy', f1], jit_compile=jit_compile)
     return model
 
 # %% ../nbs/03_train.ipynb #7dbce41c
