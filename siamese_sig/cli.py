@@ -62,12 +62,20 @@ def data_kaggle(dest:Annotated[Path, typer.Argument(help="New folder.")],
 
 @data_app.command('audit', epilog="Example: siamese-sig data audit sign_data")
 def data_audit(root:Annotated[Path, typer.Argument(help="Data set in Kaggle's layout.")],
+               preprocess:Annotated[Preprocess, typer.Option(help="What the model would see.")]=Preprocess.ink,
+               picture:Annotated[Optional[Path], typer.Option(help="Draw the shortcut table into this file, such as shortcuts.png.")]=None,
                as_json:Annotated[bool, typer.Option('--json', help="Print JSON.")]=False):
-    "Count writers, images and pairs, and what of the test set is also in training."
-    from siamese_sig.data import audit, leak_warning, read_dataset
-    counts = audit(*read_dataset(root))
-    if as_json: _say(json.dumps(counts | dict(leak=leak_warning(counts)), indent=1))
-    else: _say('\n'.join(f"{name.replace('_', ' '):<24}{n:>8,}" for name,n in counts.items())+f"\n{leak_warning(counts) or 'the split is clean'}")
+    "Does the split leak? Do scanner traces give the answer away? Counts, and the shortcut table."
+    from siamese_sig.data import audit, leak_warning, plot_shortcuts, read_dataset, read_traits, shortcut_table
+    images,pairs = read_dataset(root)
+    traits = read_traits(images, preprocess.value)
+    counts = audit(images.assign(pixels=traits.pixels), pairs)
+    shortcuts = shortcut_table(traits, pairs[pairs.split=='test'])
+    if picture: plot_shortcuts(shortcuts).figure.savefig(picture, dpi=120)
+    if as_json: return _say(json.dumps(counts | dict(leak=leak_warning(counts), shortcuts=shortcuts.to_dict('index')), indent=1))
+    _say('\n'.join(f"{name.replace('_', ' '):<36}{n:>8,}" for name,n in counts.items())+f"\n{leak_warning(counts) or 'the split is clean'}")
+    _say('\nshortcuts: AUC of the difference of one trait between the images of a test pair; 0.5 says nothing\n'
+         f"{shortcuts.rename(columns=dict(as_seen=f'as_seen ({preprocess.value})')).round(3).to_string()}")
 
 # %% ../nbs/07_cli.ipynb #0aafb1a7
 def _size(text): # '224' or '112x208' -> (height, width)
@@ -116,13 +124,15 @@ def train(data:Annotated[Optional[Path], typer.Option(help="Data set in Kaggle's
     _train(out, lambda: train_run(data or default_data(), out, size=_size(size) if size else None, verbose=_bars(), **settings))
 
 @app.command(epilog="Example: siamese-sig evaluate runs/first")
-def evaluate(run:Annotated[Path, typer.Argument(help="Run folder.")]):
+def evaluate(run:Annotated[Path, typer.Argument(help="Run folder.")],
+             data:Annotated[Optional[Path], typer.Option(help="Another data set to be tested on, instead of the run's own.")]=None):
     "Score the test pairs; write metrics.json, scores.csv and report.html."
     _load_tensorflow()
-    from siamese_sig.evaluate import evaluate_run, summary_rows
-    m = evaluate_run(run)
+    from siamese_sig.evaluate import evaluate_run, reference_rows, summary_rows
+    m = evaluate_run(run, data)
     if m['leak']: _say(f"warning: {m['leak']}")
-    _say('\n'.join(f'{name:<40}{value}' for name,value in summary_rows(m))+f"\nreport: {run/'report.html'}")
+    out = run if data is None else run/f'on-{data.name}'
+    _say('\n'.join(f'{name:<40}{value}' for name,value in summary_rows(m)+reference_rows(m))+f"\nreport: {out/'report.html'}")
 
 # %% ../nbs/07_cli.ipynb #cd6fac8e
 def _verifier(model):
