@@ -227,8 +227,8 @@ def score_trials(
     rule:str='mean' # One of `FUSIONS`
 )->np.ndarray: # shape (Q,), low = alike
     "The fused score of every trial"
-    refs = np.array([position[list(r)].to_numpy() for r in trials.refs])
-    query = position[trials['query']].to_numpy()
+    names = np.array(trials.refs.tolist())
+    refs,query = position[names.ravel()].to_numpy().reshape(names.shape), position[trials['query']].to_numpy()
     k = refs.shape[1]
     score = score_features(head, features, refs.ravel(), np.repeat(query, k)).reshape(-1, k)
     i,j = np.triu_indices(k, 1)
@@ -416,7 +416,7 @@ def summary_rows(
     "The main numbers of a run, each with its protocol, for people"
     return [('protocol', f"{m['protocol']} ({m['meaning']})"),
             ('test set', f"{m['pairs']:,} pairs, {m['forged_pairs']:,} of them forged, of {m['writers']} writers"),
-            ('EER, 95 % interval over writers', _percent(m['eer'], m.get('eer_interval'))),
+            ('EER, 95 % interval over writers', _percent(m['eer'], m.get('eer_interval'))+(' (one writer: no interval)' if m['writers']==1 else '')),
             ('accuracy at score 0.5, 95 % interval', _percent(m['accuracy'], m.get('accuracy_interval'))),
             ('F1 at score 0.5', f"{m['f1']:.3f}"), ('AUC', f"{m['auc']:.3f}"),
             ('FRR at FAR 1 %, at FAR 10 %', f"{_percent(m['frr_at_far_1'])}, {_percent(m['frr_at_far_10'])}"),
