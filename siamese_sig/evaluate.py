@@ -253,15 +253,15 @@ def trial_metrics(
         if out['writers']>1: out[which]['eer_interval'] = list(writer_bootstrap(s, f, w, repeats=repeats))
     return out
 
-# %% ../nbs/04_evaluate.ipynb #72848927
+# %% ../nbs/04_evaluate.ipynb #8b176f2e
 def calibrate_run(
     run:str|Path # Run folder of a finished training
 )->dict: # As `fit_calibration`, with what it was fitted on
     "Choose threshold and calibration on the validation pairs; write `calibration.json`"
     model,config = load_run(run)
-    images,pairs,x,splits = run_data(config, ('validation',))
-    a,b,label = splits['validation']
-    calibration = fit_calibration(score_pairs(model, x, a, b), label)
+    data = run_data(config, ('validation',))
+    a,b,label = data.splits['validation']
+    calibration = fit_calibration(score_pairs(model, data.x, a, b, keep=True), label)
     calibration |= dict(chosen_on=f"validation pairs of protocol {config['protocol']}, at their equal error rate")
     write_whole(Path(run)/'calibration.json', lambda p: p.write_text(json.dumps(calibration, indent=1)))
     return calibration
@@ -274,7 +274,7 @@ def load_calibration(
     if not file.is_file(): raise DataError(f"{run}: no calibration.json in it; make it with: siamese-sig evaluate {run}")
     return json.loads(file.read_text())
 
-# %% ../nbs/04_evaluate.ipynb #6e356145
+# %% ../nbs/04_evaluate.ipynb #2062fc60
 def _split_images(images, pairs, split): # the images that the pairs of a split are made of
     use = pairs[pairs.split==split]
     return images.loc[np.union1d(use.a, use.b)]
@@ -290,7 +290,7 @@ def reference_metrics(
     sides = {}
     for name,images in dict(validation=validation, test=test).items():
         x,position = load_images(images, config['preprocess'], tuple(config['size']))
-        sides[name] = (images, encode(model.get_layer('encoder'), x), position)
+        sides[name] = (images, encode(model.get_layer('encoder'), x, keep=True), position)
     return {str(k): _try_references(model.get_layer('head'), sides, k) for k in ks}
 
 def _try_references(head, sides, k):
@@ -303,7 +303,7 @@ def _try_references(head, sides, k):
         out[rule] = trial_metrics(asked, score_trials(head, *sides['test'][1:], asked, rule), threshold)
     return out
 
-# %% ../nbs/04_evaluate.ipynb #8bcf5696
+# %% ../nbs/04_evaluate.ipynb #19100d03
 def _questioned(config, data):
     "Images and pairs to report on: the run's own, or its training pairs with the test pairs of another set"
     images,pairs = run_tables(config)
@@ -326,7 +326,7 @@ def evaluate_run(
     test,asked = pairs[pairs.split=='test'], _split_images(images, pairs, 'test')
     x,position = load_images(asked, config['preprocess'], tuple(config['size']))
     a,b,label = index_pairs(test, position)
-    score = score_pairs(model, x, a, b)
+    score = score_pairs(model, x, a, b, keep=True)
     p = probability(score, calibration)
     traits = read_traits(asked, config['preprocess'], tuple(config['size']))
     counts,shortcuts = audit(images, pairs), shortcut_table(traits, test)
