@@ -10,18 +10,16 @@ __all__ = ['SIZES', 'IMAGE_SUFFIXES', 'PROTOCOLS', 'SCANNER', 'ASSETS', 'DataErr
            'plot_shortcuts', 'index_pairs', 'pair_batches', 'batch_pairs', 'writer_batches', 'show_pairs', 'unzip',
            'find_sign_data', 'download_kaggle', 'embedded_data', 'default_data']
 
-# %% ../nbs/00_data.ipynb #3cd79e50
+# %% ../nbs/00_data.ipynb #c66dea77
 import contextlib, errno, hashlib, io, os, re, shutil, stat, tempfile, zipfile, zlib
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
 import numpy as np, pandas as pd
-from joblib import Parallel, delayed
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 from skimage.filters import threshold_otsu
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 # %% ../nbs/00_data.ipynb #74eb15a2
@@ -531,7 +529,7 @@ def preprocess(
     try: return (ink_pixels if mode=='ink' else seed_pixels)(read_rgb(path), size or SIZES[mode])
     except DataError as e: raise DataError(str(e) if str(path) in str(e) else f"{path}: {e}") from None
 
-# %% ../nbs/00_data.ipynb #a29d50fb
+# %% ../nbs/00_data.ipynb #e9a14f79
 def _code_version():
     "Changes with the code that makes pixels"
     code = (files('siamese_sig')/'data.py').read_bytes()
@@ -547,6 +545,7 @@ def _decode(i, path, sha256, mode, size): # (i, image or the error)
 def _decode_all(jobs, what):
     "`_decode` each job: on all cores, unless there are so few that starting processes takes longer"
     if len(jobs)<200: return (_decode(*job) for job in progress(jobs, what))
+    from joblib import Parallel, delayed # here, because `verify` starts in less time without it
     return progress(Parallel(n_jobs=-1, return_as='generator_unordered')(delayed(_decode)(*job) for job in jobs), what, len(jobs))
 
 def load_images(
@@ -601,12 +600,13 @@ def read_traits(
                           **{f'seen_{k}': v for k,v in image_traits(_as_grey(seen)).items()})
     return pd.DataFrame([found[key] for key in images.sha256], index=images.index)
 
-# %% ../nbs/00_data.ipynb #c9ff0397
+# %% ../nbs/00_data.ipynb #dfc70c8b
 def shortcut_table(
     traits:pd.DataFrame, # From `read_traits`
     pairs:pd.DataFrame # a, b (index labels of traits), label
 )->pd.DataFrame: # One row a trait; columns in_file, as_seen: AUC in [0,1]; scanner: is it none of the pen's?
     "AUC of the difference in each trait, in the files and as the model sees them"
+    from sklearn.metrics import roc_auc_score # here, because it loads slowly
     if pairs.label.nunique()<2: raise DataError(f"{len(pairs)} pairs of one class; expected genuine and forged pairs")
     auc = lambda name: roc_auc_score(pairs.label, np.abs(traits[name][pairs.a].to_numpy()-traits[name][pairs.b].to_numpy()))
     names = [name.removeprefix('raw_') for name in traits if name.startswith('raw_')]

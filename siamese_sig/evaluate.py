@@ -8,18 +8,15 @@ __all__ = ['NAMES', 'FUSIONS', 'far_frr', 'plot_scores', 'eer', 'frr_at_far', 'w
            'score_trials', 'trial_metrics', 'calibrate_run', 'load_calibration', 'reference_metrics', 'evaluate_run',
            'plot_errors', 'plot_confusion', 'hardest', 'summary_rows', 'reference_rows', 'write_report']
 
-# %% ../nbs/04_evaluate.ipynb #d014f219
+# %% ../nbs/04_evaluate.ipynb #0581acda
 import base64, html, io, json
+from functools import partial
 from pathlib import Path
 
 import numpy as np, pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import classification_report, confusion_matrix, f1_score, log_loss, roc_auc_score
 
 from .data import (DataError, audit, index_pairs, leak_warning, load_images, plot_shortcuts, read_dataset, read_traits,
                               shortcut_table, show_pairs, write_whole)
-from .siamese import encode, score_features, score_pairs
-from .train import load_history, load_run, plot_history, run_data, run_tables
 
 # %% ../nbs/04_evaluate.ipynb #edecd936
 def _check_scores(score, forged):
@@ -106,7 +103,7 @@ def writer_bootstrap(
         if forged[drawn].any() and not forged[drawn].all(): values.append(statistic(score[drawn], forged[drawn]))
     return tuple(float(v) for v in np.quantile(values, (.025,.975)))
 
-# %% ../nbs/04_evaluate.ipynb #ae1329a4
+# %% ../nbs/04_evaluate.ipynb #d8d823fc
 def _logit(score): return np.log(np.clip(score, 1e-6, 1-1e-6)/(1-np.clip(score, 1e-6, 1-1e-6)))
 
 def fit_calibration(
@@ -114,6 +111,7 @@ def fit_calibration(
     forged:np.ndarray # shape (P,), bool or 0/1
 )->dict: # slope, intercept of the logit; threshold; eer, pairs and forged share of the validation pairs
     "Platt scaling and the threshold, from validation pairs"
+    from sklearn.linear_model import LogisticRegression
     score,forged = _check_scores(score, forged)
     line = LogisticRegression(C=1e6).fit(_logit(score)[:,None], forged)
     rate,threshold = eer(score, forged)
@@ -127,7 +125,7 @@ def probability(
     "Calibrated probability that the questioned signature is forged"
     return 1/(1+np.exp(-(calibration['slope']*_logit(np.asarray(score, float))+calibration['intercept'])))
 
-# %% ../nbs/04_evaluate.ipynb #83a3410c
+# %% ../nbs/04_evaluate.ipynb #4851fab5
 def _bins(p, forged, n): # for each filled bin of stated probability: share of pairs, mean stated, share forged
     place = np.minimum((p*n).astype(int), n-1)
     return np.array([((place==i).mean(), p[place==i].mean(), forged[place==i].mean()) for i in np.unique(place)])
@@ -141,6 +139,7 @@ def calibration_metrics(
     "How far stated probabilities can be trusted"
     p,forged = _check_scores(p, forged)
     if p.min()<0 or p.max()>1: raise DataError(f"probabilities from {p.min()} to {p.max()}; expected values in [0,1]")
+    from sklearn.metrics import log_loss
     share,stated,true = _bins(p, forged, bins).T
     log_lr = _logit(p)-np.log(prior/(1-prior))
     cllr = (np.logaddexp(0, -log_lr[forged]).mean()+np.logaddexp(0, log_lr[~forged]).mean())/2/np.log(2)
@@ -160,7 +159,7 @@ def plot_reliability(
     ax.set(xlabel='stated P(forged)', ylabel='forged among them', xlim=(-.02,1.02), ylim=(-.02,1.02), title='reliability (area: pairs)')
     return ax
 
-# %% ../nbs/04_evaluate.ipynb #617651bf
+# %% ../nbs/04_evaluate.ipynb #e9c3b0c3
 NAMES = ['genuine','forged'] # of labels 0 and 1
 
 def pair_metrics(
@@ -171,6 +170,7 @@ def pair_metrics(
     repeats:int=1000 # Of the bootstrap
 )->dict: # Numbers and lists, ready for JSON; rates are fractions in [0,1]
     "All rates of a set of scored pairs"
+    from sklearn.metrics import classification_report, confusion_matrix, f1_score, roc_auc_score
     score,forged = _check_scores(score, forged)
     far,frr = far_frr(score, forged, threshold)
     said = score>.5 # the seed rounds its sigmoid
@@ -218,11 +218,10 @@ def fuse(
     if rule=='closest': return score.min(1)
     return np.sort(score, axis=1)[:,:3].mean(1)-weight*mutual
 
-# %% ../nbs/04_evaluate.ipynb #25cc74c6
+# %% ../nbs/04_evaluate.ipynb #fb4bc563
 def score_trials(
-    head, # Of the network
-    features:np.ndarray, # (N,F)
-    position:pd.Series, # For each index label of the images its row in features
+    compare, # (a, b), positions of images, each of shape (P,) -> scores (P,)
+    position:pd.Series, # For each index label of the images its position
     trials:pd.DataFrame, # From `reference_trials`
     rule:str='mean' # One of `FUSIONS`
 )->np.ndarray: # shape (Q,), low = alike
@@ -230,10 +229,10 @@ def score_trials(
     names = np.array(trials.refs.tolist())
     refs,query = position[names.ravel()].to_numpy().reshape(names.shape), position[trials['query']].to_numpy()
     k = refs.shape[1]
-    score = score_features(head, features, refs.ravel(), np.repeat(query, k)).reshape(-1, k)
+    score = compare(refs.ravel(), np.repeat(query, k)).reshape(-1, k)
     i,j = np.triu_indices(k, 1)
     sets,which = np.unique(refs, axis=0, return_inverse=True)
-    mutual = score_features(head, features, sets[:,i].ravel(), sets[:,j].ravel()).reshape(len(sets), -1).mean(1) if k>1 else np.zeros(len(sets))
+    mutual = compare(sets[:,i].ravel(), sets[:,j].ravel()).reshape(len(sets), -1).mean(1) if k>1 else np.zeros(len(sets))
     return fuse(score, mutual[which.ravel()], rule)
 
 def trial_metrics(
@@ -253,11 +252,13 @@ def trial_metrics(
         if out['writers']>1: out[which]['eer_interval'] = list(writer_bootstrap(s, f, w, repeats=repeats))
     return out
 
-# %% ../nbs/04_evaluate.ipynb #8b176f2e
+# %% ../nbs/04_evaluate.ipynb #c6cc53ea
 def calibrate_run(
     run:str|Path # Run folder of a finished training
 )->dict: # As `fit_calibration`, with what it was fitted on
     "Choose threshold and calibration on the validation pairs; write `calibration.json`"
+    from siamese_sig.siamese import score_pairs
+    from siamese_sig.train import load_run, run_data
     model,config = load_run(run)
     data = run_data(config, ('validation',))
     a,b,label = data.splits['validation']
@@ -274,7 +275,7 @@ def load_calibration(
     if not file.is_file(): raise DataError(f"{run}: no calibration.json in it; make it with: siamese-sig evaluate {run}")
     return json.loads(file.read_text())
 
-# %% ../nbs/04_evaluate.ipynb #2062fc60
+# %% ../nbs/04_evaluate.ipynb #dafd5a96
 def _split_images(images, pairs, split): # the images that the pairs of a split are made of
     use = pairs[pairs.split==split]
     return images.loc[np.union1d(use.a, use.b)]
@@ -287,25 +288,28 @@ def reference_metrics(
     ks:tuple[int,...]=(1,5,10) # Numbers of references
 )->dict: # {k: {rule: rates, 'skipped': writers}}; {k: reason} where no writer has enough signatures
     "The k-reference protocol: thresholds from validation writers, rates on test writers"
+    from siamese_sig.siamese import encode, score_features
     sides = {}
     for name,images in dict(validation=validation, test=test).items():
         x,position = load_images(images, config['preprocess'], tuple(config['size']))
-        sides[name] = (images, encode(model.get_layer('encoder'), x, keep=True), position)
-    return {str(k): _try_references(model.get_layer('head'), sides, k) for k in ks}
+        compare = partial(score_features, model.get_layer('head'), encode(model.get_layer('encoder'), x, keep=True))
+        sides[name] = (images, compare, position)
+    return {str(k): _try_references(sides, k) for k in ks}
 
-def _try_references(head, sides, k):
+def _try_references(sides, k):
     "Rates for one k, by rule"
     try: (known,_),(asked,skipped) = (reference_trials(sides[side][0], k) for side in ('validation','test'))
     except DataError as e: return dict(skipped=str(e))
     known,out = known[known.kind!='random'], dict(skipped=skipped)
     for rule in FUSIONS[:1] if k==1 else FUSIONS:
-        _,threshold = eer(score_trials(head, *sides['validation'][1:], known, rule), known.kind=='skilled')
-        out[rule] = trial_metrics(asked, score_trials(head, *sides['test'][1:], asked, rule), threshold)
+        _,threshold = eer(score_trials(*sides['validation'][1:], known, rule), known.kind=='skilled')
+        out[rule] = trial_metrics(asked, score_trials(*sides['test'][1:], asked, rule), threshold)
     return out
 
-# %% ../nbs/04_evaluate.ipynb #19100d03
+# %% ../nbs/04_evaluate.ipynb #2a1ee1b5
 def _questioned(config, data):
     "Images and pairs to report on: the run's own, or its training pairs with the test pairs of another set"
+    from siamese_sig.train import run_tables
     images,pairs = run_tables(config)
     if data is None: return images, pairs
     other,asked = read_dataset(data)
@@ -319,6 +323,8 @@ def evaluate_run(
     data:str|Path|None=None # Another data set, to be tested on instead of the run's own
 )->dict: # What `metrics.json` holds
     "Score the test pairs of a run; write scores.csv, metrics.json and report.html"
+    from siamese_sig.siamese import score_pairs
+    from siamese_sig.train import load_history, load_run
     run = Path(run)
     calibration = calibrate_run(run)
     model,config = load_run(run)
@@ -437,7 +443,7 @@ def reference_rows(
                 f"(random {_percent(r['random']['far'])}), FRR {_percent(r['skilled']['frr'])}; {r['writers']} writers, {len(rules['skipped'])} skipped"))
     return rows
 
-# %% ../nbs/04_evaluate.ipynb #841ed4f4
+# %% ../nbs/04_evaluate.ipynb #adad7ffd
 def _shortcut_lines(shortcuts):
     "What the shortcut table says, in one sentence"
     loud = lambda column: [f'{name} ({auc:.2f})' for name,auc in shortcuts[column][shortcuts.scanner].items() if auc>.55]
@@ -466,6 +472,8 @@ def write_report(
     table:pd.DataFrame # label, score, p_forged of the test pairs
 )->Path: # The page
     "Write the page that explains a run"
+    from sklearn.metrics import classification_report
+    from siamese_sig.train import plot_history
     label,score,p = (table[c].to_numpy() for c in ('label','score','p_forged'))
     worst,c = hardest(score, label), m['calibration']
     chosen = f"The threshold {m['threshold']:.4f} was chosen on validation pairs, at their equal error rate, never on test pairs; so was the calibration."

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['BATCHES', 'PRECISIONS', 'compile_model', 'load_config', 'run_tables', 'RunData', 'run_data', 'load_history',
-           'train_run', 'resume_run', 'load_run', 'plot_history']
+           'export_onnx', 'train_run', 'resume_run', 'load_run', 'plot_history']
 
-# %% ../nbs/03_train.ipynb #18942c83
-import hashlib, json, platform, shutil
+# %% ../nbs/03_train.ipynb #c0146567
+import contextlib, hashlib, io, json, platform, shutil, warnings
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -140,7 +141,19 @@ def load_history(
     file = Path(run)/'history.csv'
     return pd.read_csv(file, float_precision='round_trip') if file.exists() else pd.DataFrame(columns=['epoch'])
 
-# %% ../nbs/03_train.ipynb #e41bece9
+# %% ../nbs/03_train.ipynb #557f8e55
+def export_onnx(
+    parts:tuple[keras.Model,keras.Model], # Encoder and head
+    folder:str|Path # Gets encoder.onnx and head.onnx
+):
+    "Write encoder and head as ONNX files"
+    for name,model in zip(('encoder','head'), parts):
+        example = tuple(np.zeros((1,*i.shape[1:]), 'float32') for i in model.inputs)
+        model(example if len(example)>1 else example[0]) # Keras exports what has been called once
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action='ignore'):
+            write_whole(Path(folder)/f'{name}.onnx', partial(model.export, format='onnx', verbose=False))
+
+# %% ../nbs/03_train.ipynb #a7814c67
 def _build(config):
     "The encoder and a fresh head, in the precision of the run"
     channels,policy = 1 if config['preprocess']=='ink' else 3, keras.config.dtype_policy()
@@ -184,6 +197,7 @@ def _fit(run, config, data, verbose):
     best = keras.saving.load_model(_checkpoint(run, _best_epoch(history)), safe_mode=True)
     parts = (encoder, best) if config['frozen'] else (best.get_layer('encoder'), best.get_layer('head'))
     write_whole(run/'model.keras', siamese_model(*parts).save)
+    export_onnx(parts, run)
     shutil.rmtree(run/'checkpoints')
     return run
 
