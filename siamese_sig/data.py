@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'IMAGE_SUFFIXES', 'PROTOCOLS', 'SCANNER', 'ASSETS', 'DataError', 'progress', 'write_whole', 'check_vacant',
-           'whole_folder', 'read_rgb', 'seed_pixels', 'ink_mask', 'ink_pixels', 'read_images', 'read_pairs',
-           'read_dataset', 'make_pairs', 'split_pairs', 'audit', 'leak_warning', 'cache_dir', 'cached_rows',
-           'cache_table', 'clear_cache', 'preprocess', 'load_images', 'image_traits', 'read_traits', 'shortcut_table',
-           'plot_shortcuts', 'index_pairs', 'pair_batches', 'batch_pairs', 'writer_batches', 'show_pairs', 'unzip',
-           'find_sign_data', 'download_kaggle', 'embedded_data', 'default_data']
+           'whole_folder', 'read_rgb', 'seed_pixels', 'ink_mask', 'ink_pixels', 'read_images', 'read_signatures',
+           'read_pairs', 'read_dataset', 'make_pairs', 'split_pairs', 'audit', 'leak_warning', 'cache_dir',
+           'cached_rows', 'cache_table', 'clear_cache', 'preprocess', 'load_images', 'image_traits', 'read_traits',
+           'shortcut_table', 'plot_shortcuts', 'index_pairs', 'pair_batches', 'batch_pairs', 'writer_batches',
+           'show_pairs', 'unzip', 'find_sign_data', 'download_kaggle', 'embedded_data', 'default_data']
 
 # %% ../nbs/00_data.ipynb #c66dea77
 import contextlib, errno, hashlib, io, os, re, shutil, stat, tempfile, zipfile, zlib
@@ -300,22 +300,33 @@ def ink_pixels(
     page[top:top+h,left:left+w,0] = 255*_resized(mask, (h,w))
     return page
 
-# %% ../nbs/00_data.ipynb #a2e74d4d
+# %% ../nbs/00_data.ipynb #f18f13aa
 IMAGE_SUFFIXES = {'.png','.jpg','.jpeg','.tif','.tiff','.bmp','.webp'}
+
+def _image_table(root, splits, expected):
+    "One row an image file in root/split/writer; split '' is the root itself"
+    root = Path(root)
+    if not root.is_dir(): raise DataError(f"{root}: no such folder; expected {expected}")
+    files = [(p, split) for split in splits for p in sorted((root/split).glob('*/*')) if p.suffix.lower() in IMAGE_SUFFIXES]
+    if not files: raise DataError(f"{root}: no images; expected {expected} with PNG, JPEG or TIFF files")
+    return pd.DataFrame([(str(p), p.parent.name.removesuffix('_forg'), p.parent.name.endswith('_forg'), split,
+                          hashlib.sha256(p.read_bytes()).hexdigest()) for p,split in files], columns=['path','writer','forged','split','sha256'])
 
 def read_images(
     root:str|Path # Folder with `train/NNN`, `train/NNN_forg`, `test/NNN`, `test/NNN_forg`
 )->pd.DataFrame: # One row a file: path, writer, forged, split ('train' or 'test'), sha256
     "The table of the images under `root`"
-    root = Path(root)
-    if not root.is_dir(): raise DataError(f"{root}: no such folder; expected a data set with train/ and test/ in it")
-    files = [p for split in ('train','test') for p in sorted((root/split).glob('*/*')) if p.suffix.lower() in IMAGE_SUFFIXES]
-    if not files: raise DataError(f"{root}: no images; expected folders such as train/001 and train/001_forg with PNG, JPEG or TIFF files")
-    forged = np.array([p.parent.name.endswith('_forg') for p in files])
-    missing = 'genuine signatures' if forged.all() else '' if forged.any() else 'forgeries'
-    if missing: raise DataError(f"{root}: no {missing} among {len(files)} images; expected train/NNN (genuine) and train/NNN_forg (forged)")
-    return pd.DataFrame(dict(path=[str(p) for p in files], writer=[p.parent.name.removesuffix('_forg') for p in files], forged=forged,
-                             split=[p.parts[-3] for p in files], sha256=[hashlib.sha256(p.read_bytes()).hexdigest() for p in files]))
+    images = _image_table(root, ('train','test'), 'folders such as train/001 and train/001_forg')
+    missing = 'genuine signatures' if images.forged.all() else '' if images.forged.any() else 'forgeries'
+    if missing: raise DataError(f"{root}: no {missing} among {len(images)} images; expected train/NNN (genuine) and train/NNN_forg (forged)")
+    return images
+
+def read_signatures(
+    root:str|Path # Folder with a folder a writer, `NNN` and perhaps `NNN_forg`, or a data set as for `read_images`
+)->pd.DataFrame: # As `read_images`; split is '' when there is none
+    "The table of anybody's signatures, with or without forgeries, split or not"
+    splits = [s for s in ('train','test') if (Path(root)/s).is_dir()]
+    return _image_table(root, splits or [''], 'a folder a writer, such as 001, and 001_forg for forgeries,')
 
 # %% ../nbs/00_data.ipynb #e8c755d7
 def _csv_rows(csv):
