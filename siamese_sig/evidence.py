@@ -270,28 +270,27 @@ def image_features(
     written,*rest = _one_view(mask)
     return np.array((written, _one_view(_cut(constant_width(mask)))[0], _traits(mask, *rest)), FEATURES)
 
-# %% ../nbs/05b_evidence.ipynb #20752cf7
+# %% ../nbs/05b_evidence.ipynb #9f868ae0
 def warp(
     cost:np.ndarray, # Of each step of one against each of the other, shape (P,n,n)
     band:int, # Largest distance from the diagonal, steps
 )->np.ndarray: # Mean cost along the best path, its mean distance from the diagonal over n, its surplus length over n; shape (P,3)
     "Dynamic time warping of P pairs at once"
     p,n,_ = cost.shape
-    best = np.full((3,p,n+1), 1e9, 'float32') # of an anti-diagonal and the two before it, by row+1
-    off,steps = np.zeros((3,p,n+1), 'float32'), np.zeros((3,p,n+1), 'float32')
-    best[1,:,0] = 0 # before the first cell
+    table = np.zeros((3,3,p,n+1), 'float32') # an anti-diagonal and the two before it; cost, deviation, steps; by row+1
+    table[:,0] = 1e9
+    table[1,0,:,0] = 0 # before the first cell
     for s in range(2*n-1):
         now,last,older = s%3,(s-1)%3,(s-2)%3
         i = np.arange(max(0, s-n+1, (s-band+1)//2), min(n-1, s, (s+band)//2)+1)
         at,up = slice(i[0]+1, i[-1]+2), slice(i[0], i[-1]+1) # rows i and i−1
-        a,b,c = best[older,:,up], best[last,:,up], best[last,:,at] # from (i−1,j−1), (i−1,j), (i,j−1)
-        least = np.minimum(np.minimum(a, b), c)
-        take = lambda v: np.where(a<=least, v[older,:,up], np.where(b<=least, v[last,:,up], v[last,:,at]))
-        new = least+cost[:,i,s-i], take(off)+np.abs(2*i-s), take(steps)+1
-        best[now] = 1e9
-        for v,x in zip((best,off,steps), new): v[now,:,at] = x
-    end,length = (2*n-2)%3, steps[(2*n-2)%3,:,n]
-    return np.stack([best[end,:,n]/length, off[end,:,n]/length/n, length/n-1], 1)
+        a,b,c = table[older,:,:,up], table[last,:,:,up], table[last,:,:,at] # from (i−1,j−1), (i−1,j), (i,j−1)
+        least = np.minimum(np.minimum(a[0], b[0]), c[0])
+        new = np.where(a[0]<=least, a, np.where(b[0]<=least, b, c)) + np.stack([cost[:,i,s-i], np.tile(np.abs(2*i-s), (p,1)), np.ones((p,len(i)))])
+        table[now,0] = 1e9
+        table[now,:,:,at] = new
+    total,off,steps = table[(2*n-2)%3,:,:,n]
+    return np.stack([total/steps, off/steps/n, steps/n-1], 1)
 
 # %% ../nbs/05b_evidence.ipynb #3cff3ce7
 def _blocks(
