@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from siamese_sig.data import preprocess, progress, read_images, write_whole
 from siamese_sig.evaluate import eer, far_frr, writer_bootstrap
-from siamese_sig.evidence import (DISTANCES, FEATURES, MUTUAL, PEN_CHANGE, SIZE, TRAITS, _columns, _training_pairs, image_features,
-                                  load_evidence, nonnegative_logistic, pair_distances, reference_logit, space_distances)
+from siamese_sig.evidence import (DISTANCES, MUTUAL, PEN_CHANGE, SIZE, _columns, _training_pairs, all_distances, head_logits, image_features,
+                                  load_evidence, mix_heads, nonnegative_logistic, reference_logit, space_distances, space_vectors)
 
 FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns warped", "written: rows warped", "written: profile"),
             "hinge": ("written: hinge 4", "written: hinge 8", "written: hinge 16"), "run lengths": ("written: run", "written: gap"),
@@ -86,13 +86,6 @@ def row(name, real, logit, repeats, rules=tuple(RULES)):
     print("| "+" | ".join(cells)+" |", flush=True)
 
 
-def mixed(evidence, logits, a, b, rule=PEN_CHANGE):
-    "As `evidence_logit`, from the logits of both heads, shape (P,2)"
-    pen = np.abs(a["traits"]-b["traits"])[:, TRAITS.index("pen")]
-    share = 1/(1+np.exp(np.clip((rule[0]-pen)/rule[1], -50, 50)))
-    return (1-share)*logits[:, 0]+share*logits[:, 1]
-
-
 def kept(path, make):
     "An array from a file, made if it is not there"
     if not path.exists():
@@ -101,9 +94,10 @@ def kept(path, make):
     return np.load(path)
 
 
-def distances(path, evidence, a, b):
+def distances(path, evidence, features, a, b):
     "All columns, those that depend on no fit from a file"
-    return np.concatenate([kept(path, lambda: pair_distances(a, b)), *(space_distances(s, a, b) for s in evidence.spaces)], 1)
+    spaces = [space_distances(space_vectors(s, features), a, b) for s in evidence.spaces]
+    return np.concatenate([kept(path, lambda: all_distances((), features, a, b)), *spaces], 1)
 
 
 def measured(path, inks):
@@ -123,9 +117,9 @@ def changed_pens(real, features, evidence, out, plain):
         else:
             inks = [change(x, 3) if (change(x, 3) > 127).sum() > 50 else x for x in real.ink]
             other = measured(out/f"features-{name}.npy", inks)
-            x = distances(out/f"distances-{name}.npy", evidence, features[a], other[b])
-            z = (np.log(x+.02)-evidence.center)/evidence.scale@evidence.weight.T+evidence.bias
-            scores = {"written": z[:, 0], "constant": z[:, 1], "rule": mixed(evidence, z, features[a], other[b])}
+            both = np.concatenate([features, other])
+            z = head_logits(evidence, distances(out/f"distances-{name}.npy", evidence, both, a, b+len(features)))
+            scores = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, features["traits"][a]-other["traits"][b])}
         print(f"| {name} | " + " | ".join(f"{100*eer(s, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(s, forged, threshold[h]))
                                          for h, s in scores.items()) + " |", flush=True)
 
@@ -142,18 +136,18 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     evidence, real = load_evidence(args.evidence), Real(args.data, args.last)
     features = measured(args.out/"features.npy", real.ink)
-    d = distances(args.out/"distances.npy", evidence, features[real.a], features[real.b])
+    d = distances(args.out/"distances.npy", evidence, features, real.a, real.b)
     with np.load(args.synthetic) as f:
         made, writer, forged = f["features"], f["writer"], f["forged"]
     rest = np.flatnonzero(writer > np.median(writer))
     sa, sb, y = _training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
-    sd = distances(args.out/"distances-synthetic.npy", evidence, made[rest[sa]], made[rest[sb]])
+    sd = distances(args.out/"distances-synthetic.npy", evidence, made, rest[sa], rest[sb])
     x, sx = ((np.log(v+.02)-evidence.center)/evidence.scale for v in (d, sd))
     names = np.array(DISTANCES+tuple(f"space {i}" for i in range(d.shape[1]-len(DISTANCES))))
     print(f"{len(real.writer)} images of {len(real.people)} writers, {np.bincount(real.kind).tolist()} genuine, skilled, random pairs\n")
     print("| skilled / random EER | 1 reference | " + " | ".join(f"{k}, {r}" for k in (5, 10) for r in RULES) + " |\n|" + "---|"*8)
-    z = x@evidence.weight.T+evidence.bias
-    plain = {"written": z[:, 0], "constant": z[:, 1], "rule": mixed(evidence, z, features[real.a], features[real.b])}
+    z, traits = head_logits(evidence, d), features["traits"]
+    plain = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, traits[real.a]-traits[real.b])}
     for name, logit in plain.items():
         row(f"all, synthetic: {name}", real, logit, args.repeats)
     for name, starts in FAMILIES.items():

@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['SIZE', 'RADII', 'STEPS', 'LEGS', 'TRAITS', 'FEATURES', 'DISTANCES', 'SPACES', 'HEADS', 'PEN_CHANGE', 'MUTUAL',
            'constant_width', 'image_features', 'warp', 'match_blocks', 'pair_distances', 'Space', 'fit_space',
-           'space_distances', 'Evidence', 'nonnegative_logistic', 'fit_evidence', 'evidence_logit', 'evidence_score',
-           'save_evidence', 'load_evidence', 'reference_logit']
+           'space_vectors', 'space_distances', 'Evidence', 'nonnegative_logistic', 'all_distances', 'fit_evidence',
+           'head_logits', 'mix_heads', 'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence',
+           'reference_logit']
 
 # %% ../nbs/05b_evidence.ipynb #c52d56fd
 import functools
@@ -442,18 +443,26 @@ def fit_space(
     keep = np.linspace(0, len(v)-1, min(cohort, len(v))).astype(int)
     return Space(view, part, mean.astype('float16'), axes, _unit((v[keep]-mean)@axes.astype('float32')).astype('float16'))
 
-# %% ../nbs/05b_evidence.ipynb #ed3dcd23
-def space_distances(
+# %% ../nbs/05b_evidence.ipynb #16e7de5b
+def space_vectors(
     space:Space,
-    a:np.ndarray, # Records, shape (P,)
+    features:np.ndarray, # Records, shape (N,)
+)->tuple[np.ndarray,np.ndarray,np.ndarray]: # Unit vectors, shape (N,d); mean and standard deviation of their cosines with the cohort, shape (N,)
+    "Where images lie in a space, once an image"
+    mean,axes,cohort = (v.astype('float32') for v in space[2:])
+    u = _unit((_raw(features, space.view, space.part)-mean)@axes)
+    strangers = u@cohort.T
+    return u, strangers.mean(1), strangers.std(1)+1e-6
+
+def space_distances(
+    vectors:tuple, # From `space_vectors`
+    a:np.ndarray, # Positions in them, shape (P,)
     b:np.ndarray, # Likewise
 )->np.ndarray: # 1 − cosine, and exp(−z/3) for a pair z cohort standard deviations closer than strangers; shape (P,2)
     "Cosine and S-normalised cosine of pairs"
-    mean,axes,cohort = (v.astype('float32') for v in space[2:])
-    u,v = (_unit((_raw(f, space.view, space.part)-mean)@axes) for f in (a,b))
-    cosine = (u*v).sum(1)
-    strangers = [w@cohort.T for w in (u,v)]
-    z = sum((cosine-s.mean(1))/(s.std(1)+1e-6) for s in strangers)/2
+    u,mean,std = vectors
+    cosine = np.einsum('pd,pd->p', u[a], u[b])
+    z = sum((cosine-mean[k])/std[k] for k in (a,b))/2
     return np.stack([np.maximum(1-cosine, 0), np.exp(-z/3)], 1)
 
 # %% ../nbs/05b_evidence.ipynb #0ba40c00
@@ -491,9 +500,17 @@ def nonnegative_logistic(
     p = minimize(loss, np.zeros(x.shape[1]+1), jac=True, method='L-BFGS-B', bounds=[(0,None)]*x.shape[1]+[(None,None)], options=dict(maxiter=500)).x
     return p[:-1], p[-1]
 
-# %% ../nbs/05b_evidence.ipynb #4e9ef97f
-def _distances(spaces, a, b): # all columns, shape (P,columns)
-    return np.concatenate([pair_distances(a, b), *(space_distances(s, a, b) for s in spaces)], 1)
+# %% ../nbs/05b_evidence.ipynb #bd41fd8b
+def all_distances(
+    spaces:tuple[Space,...],
+    features:np.ndarray, # Records, shape (N,)
+    a:np.ndarray, # Positions in features, shape (P,)
+    b:np.ndarray, # Likewise
+    batch:int=64, # Pairs worked on together
+)->np.ndarray: # shape (P,len(DISTANCES)+2*len(spaces))
+    "`pair_distances` and those in the spaces"
+    parts = [pair_distances(features[a[k:k+batch]], features[b[k:k+batch]], batch) for k in range(0, len(a), batch)]
+    return np.concatenate([np.concatenate(parts), *(space_distances(space_vectors(s, features), a, b) for s in spaces)], 1)
 
 def _training_pairs(writer, forged, strangers, rng):
     "Positions of genuine pairs, genuine–forged pairs and pairs of strangers: a, b, differs"
@@ -521,36 +538,52 @@ def fit_evidence(
     fitted = tuple(fit_space(features[first&~forged], writer[first&~forged], *s) for s in spaces)
     rest = np.flatnonzero(~first)
     a,b,y = _training_pairs(writer[rest], forged[rest], strangers, np.random.default_rng(seed))
-    x = np.log(_distances(fitted, features[rest[a]], features[rest[b]])+.02)
+    x = np.log(all_distances(fitted, features, rest[a], rest[b])+.02)
     center,scale,sees = x.mean(0), x.std(0)+1e-9, _columns(fitted)
     weight,bias = np.zeros(sees.shape), np.zeros(2)
     for h,use in enumerate(sees): weight[h,use],bias[h] = nonnegative_logistic(((x-center)/scale)[:,use], y, strength)
     return Evidence(fitted, center, scale, weight, bias)
 
-# %% ../nbs/05b_evidence.ipynb #ec664d1d
+# %% ../nbs/05b_evidence.ipynb #084326ae
+def head_logits(
+    evidence:Evidence,
+    distances:np.ndarray, # From `all_distances`, shape (P,columns)
+)->np.ndarray: # Log odds, shape (P,2)
+    "What each head says"
+    return (np.log(distances+.02)-evidence.center)/evidence.scale@evidence.weight.T+evidence.bias
+
 PEN_CHANGE = (.5,.06) # Difference of the logs of two line widths at which each head counts half, and how gradual the change is
 
+def mix_heads(
+    logits:np.ndarray, # Of both heads, shape (P,2)
+    traits:np.ndarray, # Differences of `TRAITS`, shape (P,len(TRAITS))
+    pen_change:tuple[float,float]=PEN_CHANGE,
+)->np.ndarray: # shape (P,)
+    "*Written* for like pens, *constant* for unlike ones"
+    pen = np.abs(traits[:,TRAITS.index('pen')])
+    share = 1/(1+np.exp(np.clip((pen_change[0]-pen)/pen_change[1], -50, 50)))
+    return (1-share)*logits[:,0]+share*logits[:,1]
+
+# %% ../nbs/05b_evidence.ipynb #355ccbcf
 def evidence_logit(
     evidence:Evidence,
-    a:np.ndarray, # Records, shape (P,)
+    features:np.ndarray, # Records, shape (N,)
+    a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
     pen_change:tuple[float,float]|None=PEN_CHANGE, # None: believe *written* always
 )->np.ndarray: # Log odds that they differ, for equal classes of the training pairs; shape (P,)
     "The evidence of pairs, the same in either order"
-    x = (np.log(_distances(evidence.spaces, a, b)+.02)-evidence.center)/evidence.scale
-    z = x@evidence.weight.T+evidence.bias
-    if pen_change is None: return z[:,0]
-    pen = np.abs(a['traits']-b['traits'])[:,TRAITS.index('pen')]
-    share = 1/(1+np.exp(np.clip((pen_change[0]-pen)/pen_change[1], -50, 50)))
-    return (1-share)*z[:,0]+share*z[:,1]
+    z = head_logits(evidence, all_distances(evidence.spaces, features, a, b))
+    return z[:,0] if pen_change is None else mix_heads(z, features['traits'][a]-features['traits'][b], pen_change)
 
 def evidence_score(
     evidence:Evidence,
-    a:np.ndarray, # Records, shape (P,)
+    features:np.ndarray, # Records, shape (N,)
+    a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
 )->np.ndarray: # shape (P,), in [0,1], low = alike
     "The score of pairs"
-    return 1/(1+np.exp(-evidence_logit(evidence, a, b)))
+    return 1/(1+np.exp(-evidence_logit(evidence, features, a, b)))
 
 # %% ../nbs/05b_evidence.ipynb #cf22b20c
 def save_evidence(
