@@ -1,0 +1,176 @@
+"""What the classical evidence is worth on writers it has never seen, as Markdown: alone, fitted on synthetic signatures, fitted on real ones.
+
+Example: python benchmarks/evidence.py sign_data evidence.npz features-600-5-4-31-0.5.npz runs/evidence --last 48
+
+`evidence.npz` and the features of the synthetic signatures it was fitted on come from scripts/fit_evidence.py. Writers of the
+data set up to number `--last` are used, no others. EER in %, 95 % intervals from resampling writers. k references: ten draws of
+k genuine signatures of each writer, pooled; random forgeries are one genuine signature of each other writer.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from siamese_sig.data import preprocess, progress, read_images, write_whole
+from siamese_sig.evaluate import eer, far_frr, writer_bootstrap
+from siamese_sig.evidence import (DISTANCES, FEATURES, MUTUAL, PEN_CHANGE, SIZE, TRAITS, _columns, _training_pairs, image_features,
+                                  load_evidence, nonnegative_logistic, pair_distances, reference_logit, space_distances)
+
+FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns warped", "written: rows warped", "written: profile"),
+            "hinge": ("written: hinge 4", "written: hinge 8", "written: hinge 16"), "run lengths": ("written: run", "written: gap"),
+            "image features": ("written: image",), "blocks": ("written: boxed blocks", "written: centred blocks"), "context": ("written: context",),
+            "grid angles": ("written: coarse angle", "written: boxed angle"), "traits": ("trait",), "whitened spaces": ("space",),
+            "constant width, all": ("constant",)}
+
+
+class Real:
+    "Images of a data set, their pairs, and draws of references"
+    def __init__(self, data, last, draws=10):
+        table = read_images(data)
+        table = table[table.writer.astype(int) <= last].drop_duplicates("sha256").reset_index(drop=True)
+        self.ink = [preprocess(p, "ink", SIZE)[..., 0] for p in progress(list(table.path), "reading")]
+        self.writer, self.forged = table.writer.to_numpy(), table.forged.to_numpy()
+        self.people, rng = np.unique(self.writer), np.random.default_rng(0)
+        self.genuine = {w: np.flatnonzero((self.writer == w) & ~self.forged) for w in self.people}
+        self.skilled = {w: np.flatnonzero((self.writer == w) & self.forged) for w in self.people}
+        self.random = {w: np.array([rng.choice(self.genuine[v]) for v in self.people if v != w]) for w in self.people}
+        self.draws = [{w: rng.permutation(g) for w, g in self.genuine.items()} for _ in range(draws)]
+        a, b, kind = [], [], []
+        for w, g in self.genuine.items():
+            i, j = np.triu_indices(len(g), 1)
+            for k, (u, v) in enumerate(((g[i], g[j]), *((np.repeat(g, len(q[w])), np.tile(q[w], len(g))) for q in (self.skilled, self.random)))):
+                a, b, kind = a+[u], b+[v], kind+[np.full(len(u), k)]
+        self.a, self.b, self.kind = map(np.concatenate, (a, b, kind))  # kind: 0 genuine, 1 skilled, 2 random
+        self.claimed = self.writer[self.a]
+
+    def matrix(self, score):
+        m = np.full((len(self.writer),)*2, np.nan)
+        m[self.a, self.b] = m[self.b, self.a] = score
+        return m
+
+    def sets(self, logit, k, rule):
+        "Fused score, kind and claimed writer of all questions of all draws"
+        m, out = self.matrix(logit), []
+        for draw in self.draws:
+            for w in self.people:
+                refs, rest = draw[w][:k], draw[w][k:]
+                if not len(rest):
+                    continue
+                asked = np.concatenate([rest, self.skilled[w], self.random[w]])
+                i, j = np.triu_indices(k, 1)
+                s = rule(m[np.ix_(asked, refs)], m[refs[i], refs[j]].mean())
+                out.append((s, np.repeat([0, 1, 2], [len(rest), len(self.skilled[w]), len(self.random[w])]), np.full(len(asked), w)))
+        return [np.concatenate(v) for v in zip(*out)]
+
+
+RULES = {"mean": lambda s, m: s.mean(1), "closest": lambda s, m: s.min(1), "normalised": reference_logit}
+
+
+def rates(score, kind, writer, repeats):
+    "EER of skilled and of random forgeries with intervals, as text"
+    out = []
+    for k in (1, 2):
+        use = (kind == 0) | (kind == k)
+        s, f, w = score[use], kind[use] == k, writer[use]
+        low, high = writer_bootstrap(s, f, w, repeats=repeats) if repeats else (np.nan, np.nan)
+        out.append(f"{100*eer(s, f)[0]:.1f}" + (f" [{100*low:.1f}, {100*high:.1f}]" if repeats else ""))
+    return out
+
+
+def row(name, real, logit, repeats, rules=tuple(RULES)):
+    "A line of the table"
+    cells = [name, " / ".join(rates(logit, real.kind, real.claimed, repeats))]
+    for k in (5, 10):
+        cells += [" / ".join(rates(*real.sets(logit, k, RULES[r]), repeats if r == "normalised" else 0)) for r in rules]
+    print("| "+" | ".join(cells)+" |", flush=True)
+
+
+def mixed(evidence, logits, a, b, rule=PEN_CHANGE):
+    "As `evidence_logit`, from the logits of both heads, shape (P,2)"
+    pen = np.abs(a["traits"]-b["traits"])[:, TRAITS.index("pen")]
+    share = 1/(1+np.exp(np.clip((rule[0]-pen)/rule[1], -50, 50)))
+    return (1-share)*logits[:, 0]+share*logits[:, 1]
+
+
+def kept(path, make):
+    "An array from a file, made if it is not there"
+    if not path.exists():
+        value = make()
+        write_whole(path, lambda p: np.save(p, value))
+    return np.load(path)
+
+
+def distances(path, evidence, a, b):
+    "All columns, those that depend on no fit from a file"
+    return np.concatenate([kept(path, lambda: pair_distances(a, b)), *(space_distances(s, a, b) for s in evidence.spaces)], 1)
+
+
+def measured(path, inks):
+    "Features of images, from a file"
+    return kept(path, lambda: np.stack([image_features(x) for x in progress(inks, "measuring")]))
+
+
+def changed_pens(real, features, evidence, out, plain):
+    "EER when the questioned ink is dilated or eroded by one pixel; errors at the threshold of unchanged ink"
+    use = real.kind < 2
+    a, b, forged = real.a[use], real.b[use], real.kind[use] == 1
+    threshold = {h: eer(plain[h][use], forged)[1] for h in plain}
+    print("\n| questioned ink | " + " | ".join(f"{h}: EER; FAR, FRR at the unchanged threshold" for h in plain) + " |\n|" + "---|"*(len(plain)+1))
+    for name, change in (("unchanged", None), ("dilated", ndimage.maximum_filter), ("eroded", ndimage.minimum_filter)):
+        if change is None:
+            scores = {h: v[use] for h, v in plain.items()}
+        else:
+            inks = [change(x, 3) if (change(x, 3) > 127).sum() > 50 else x for x in real.ink]
+            other = measured(out/f"features-{name}.npy", inks)
+            x = distances(out/f"distances-{name}.npy", evidence, features[a], other[b])
+            z = (np.log(x+.02)-evidence.center)/evidence.scale@evidence.weight.T+evidence.bias
+            scores = {"written": z[:, 0], "constant": z[:, 1], "rule": mixed(evidence, z, features[a], other[b])}
+        print(f"| {name} | " + " | ".join(f"{100*eer(s, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(s, forged, threshold[h]))
+                                         for h, s in scores.items()) + " |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("evidence", type=Path)
+    parser.add_argument("synthetic", type=Path)
+    parser.add_argument("out", type=Path, help="folder of features and distances; those that are there are not made again")
+    parser.add_argument("--last", type=int, default=48)
+    parser.add_argument("--repeats", type=int, default=300)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    evidence, real = load_evidence(args.evidence), Real(args.data, args.last)
+    features = measured(args.out/"features.npy", real.ink)
+    d = distances(args.out/"distances.npy", evidence, features[real.a], features[real.b])
+    with np.load(args.synthetic) as f:
+        made, writer, forged = f["features"], f["writer"], f["forged"]
+    rest = np.flatnonzero(writer > np.median(writer))
+    sa, sb, y = _training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
+    sd = distances(args.out/"distances-synthetic.npy", evidence, made[rest[sa]], made[rest[sb]])
+    x, sx = ((np.log(v+.02)-evidence.center)/evidence.scale for v in (d, sd))
+    names = np.array(DISTANCES+tuple(f"space {i}" for i in range(d.shape[1]-len(DISTANCES))))
+    print(f"{len(real.writer)} images of {len(real.people)} writers, {np.bincount(real.kind).tolist()} genuine, skilled, random pairs\n")
+    print("| skilled / random EER | 1 reference | " + " | ".join(f"{k}, {r}" for k in (5, 10) for r in RULES) + " |\n|" + "---|"*8)
+    z = x@evidence.weight.T+evidence.bias
+    plain = {"written": z[:, 0], "constant": z[:, 1], "rule": mixed(evidence, z, features[real.a], features[real.b])}
+    for name, logit in plain.items():
+        row(f"all, synthetic: {name}", real, logit, args.repeats)
+    for name, starts in FAMILIES.items():
+        use = np.array([n.startswith(starts) for n in names])
+        weight, _ = nonnegative_logistic(sx[:, use], y, 15.)
+        row(f"{name} ({use.sum()})", real, x[:, use]@weight, 0)
+    sees, logit = _columns(evidence.spaces)[0], np.zeros(len(d))
+    order = np.random.default_rng(0).permutation(real.people)
+    for fold in range(6):
+        held = np.isin(real.claimed, order[fold::6])
+        fit = ~held & (real.kind < 2)
+        weight, bias = nonnegative_logistic(x[fit][:, sees], real.kind[fit] == 1, 60.)
+        logit[held] = x[held][:, sees]@weight+bias
+    row("all, real writers, six folds of writers (not shipped)", real, logit, args.repeats)
+    changed_pens(real, features, evidence, args.out, plain)
+    print(f"\nmutual {MUTUAL}, pen change {PEN_CHANGE}")
+
+
+if __name__ == "__main__":
+    main()
