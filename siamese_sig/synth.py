@@ -582,7 +582,7 @@ def signature_ink(
     origin = (size[1]-1)/2-scale*(left+w/2), (size[0]-1)/2+scale*(top-h/2)
     return (render(path, pen, scale, origin, tuple(size), thick, rng)>=.5)[...,None].astype('uint8')*np.uint8(255)
 
-# %% ../nbs/05_synth.ipynb #5d2bc6c4
+# %% ../nbs/05_synth.ipynb #66307949
 def signature(
     seed:int, # Of the whole set
     writer:int, # Number of the person
@@ -591,7 +591,7 @@ def signature(
     height:int=100, # Ink height aimed at, pixels; less where the ink is over five times as wide as high
     skill:float|None=None, # Of the forger, in [0,1]; by default the forger's own
 )->np.ndarray: # Grey image, shape (H,W), uint8, 255 = paper
-    "The same signature as `signature_ink` as dark ink on a white page with margins"
+    "The same signature as `signature_ink` as dark ink on a white page with margins, in 13 greys, which PNG keeps small"
     path,pen,rng = _sign(seed, writer, index, forged, skill)
     left,top,w,h = _box(path)
     paper = _rng(seed, writer, _PAPER, 2*index+forged)
@@ -600,7 +600,7 @@ def signature(
     shape = int(np.ceil(scale*h+t+b)), int(np.ceil(scale*w+l+r))
     thick = scale/min(104/h, 200/w)
     ink = render(path, pen, scale, (l-scale*left, t+scale*top), shape, thick, rng)
-    return (255-ink*(255-paper.integers(15,96))).astype('uint8')
+    return (255-np.rint(12*ink)/12*(255-paper.integers(15,96))).astype('uint8')
 
 # %% ../nbs/05_synth.ipynb #da37d12b
 class SynthBlock(NamedTuple):
