@@ -188,7 +188,7 @@ for k,(name,points) in enumerate(_GLYPHS.items()):
     _FORMS.setdefault(name[0], []).append(k)
 _LETTERS = ''.join(_FORMS)
 
-# %% ../nbs/05_synth.ipynb #45deff95
+# %% ../nbs/05_synth.ipynb #33e1508a
 # What varies from one repetition to the next: targets (x-heights), bends (rad), letter sizes, slant, baseline (rad),
 # width, elastic drift (over the extent), timing (relative to the rest), pen (log width), proportions (log aspect)
 _SCATTER = np.array([.040, .11, .055, .04, .033, .045, .013, 1., .06, .12])
@@ -218,7 +218,7 @@ def _draw_style(
     "The style of a new person"
     n,u,e = rng.normal, rng.uniform, lambda m,s,k=None: np.exp(rng.normal(m, s, k))
     return Style(
-        slant=n(.25,.28), rotation=n(.11,.12), width=e(.2,.3), ascender=u(.6,1.7), descender=u(.6,1.5),
+        slant=n(.29,.32), rotation=n(.11,.12), width=e(.27,.3), ascender=u(.6,1.7), descender=u(.6,1.5),
         capital=u(.75,1.5), spacing=n(.12,.12), linking=rng.choice([.05,.6,.95], p=[.25,.3,.45]), roundness=u(.65,1.1),
         rhythm=u(.065,.14), mu=n(-1.9,.12), sigma=u(.15,.38), scatter=_SCATTER*e(0,.25)*u(.75,1.3)*e(0,.3,len(_SCATTER)),
         forms=rng.random(len(_LETTERS)), allographs=n(size=(len(_SHAPES), _LONGEST, 3))*[.13,.13,.35])
@@ -375,7 +375,7 @@ def _genuine_hand(
     return _Hand(replace(style, forms=forms), style.scatter*rng.uniform(.75,1.6), slow=np.exp(rng.normal(0,.06)),
                  pause=.02, lifts=.004, retouch=.002)
 
-# %% ../nbs/05_synth.ipynb #c6a18eec
+# %% ../nbs/05_synth.ipynb #60b051ea
 def _blend(own, other, least, most, rng):
     "A style between two: attribute by attribute, and for the allographs letter by letter"
     a = {f.name: rng.uniform(least, most) for f in fields(own)}
@@ -389,14 +389,12 @@ def _forger_hand(
     rng:np.random.Generator, # Source of chance
 )->_Hand:
     "A practised forger: only the movement of the pen differs, never the pen or the paper"
-    clumsy = 1.3-.7*skill
-    mixed = _blend(style, forger, .2*clumsy, .8*clumsy, rng)
-    scatter = mixed.scatter*1.1+_SCATTER*rng.uniform(.4,1.8)*clumsy
-    scatter[8:] = style.scatter[8:]
-    if rng.random()<.25: calm = dict(slow=np.exp(rng.normal(0,.1)), pause=.02)
-    else: calm = dict(slow=np.exp(rng.uniform(.1,.7)*clumsy), pause=rng.uniform(0,.25)*clumsy)
-    return _Hand(mixed, scatter, **calm, tremor=rng.uniform(.0005,.0045)*clumsy*(rng.random()<.6),
-                 lifts=rng.uniform(0,.09)*clumsy, retouch=rng.uniform(0,.02)*clumsy, drop=rng.uniform(0,.2)*clumsy)
+    clumsy,fluent = 1.45-.8*skill, rng.random()<.4
+    mixed = _blend(style, forger, *np.minimum(clumsy*np.array([.3,1.] if fluent else [.2,.75]), 1), rng)
+    scatter = mixed.scatter*1.1+_SCATTER*rng.uniform(.2, 1. if fluent else 1.9)*clumsy
+    if fluent: pace = dict(slow=np.exp(rng.normal(.05,.1)), pause=.02)
+    else: pace = dict(slow=np.exp(rng.uniform(.1,.7)*clumsy), pause=rng.uniform(0,.25)*clumsy, tremor=rng.uniform(0,.0045)*clumsy)
+    return _Hand(mixed, scatter, **pace, lifts=rng.uniform(0,.09)*clumsy, retouch=rng.uniform(0,.02)*clumsy, drop=rng.uniform(0,.2)*clumsy)
 
 # %% ../nbs/05_synth.ipynb #1d2a09d5
 def _hesitate(targets, hand, rng):
@@ -432,7 +430,7 @@ def write(
     if hand.tremor: xy += _tremor(np.arange(len(xy))/RATE, speed, hand.tremor*np.ptp(xy, axis=0).max(), rng)
     return np.column_stack([xy, speed, ~_in_air(s, len(xy))])
 
-# %% ../nbs/05_synth.ipynb #100ef739
+# %% ../nbs/05_synth.ipynb #2773bd1e
 class Writer(NamedTuple):
     "A person who signs"
     style:Style # How
@@ -453,7 +451,7 @@ def _new_writer(seed, writer):
     style,plan = _draw_style(rng), _draw_plan(rng)
     calm = write(plan, _Hand(style, 0*style.scatter), rng)
     span = np.ptp(calm[calm[:,3]>0,:2], axis=0)
-    return Writer(style, plan, rng.normal(.66,.27), np.log(span[0]/span[1]), _density(calm))
+    return Writer(style, plan, rng.normal(.55,.25), np.log(span[0]/span[1]), _density(calm))
 
 _PEOPLE = {}
 
@@ -467,7 +465,7 @@ def draw_writer(
         _PEOPLE[seed,writer] = _new_writer(seed, writer)
     return _PEOPLE[seed,writer]
 
-# %% ../nbs/05_synth.ipynb #8981acaa
+# %% ../nbs/05_synth.ipynb #0bf947d1
 class _Pen(NamedTuple):
     "What the line looks like; lengths in pixels of a signature fitted to 112×208"
     width:float # Of the line
@@ -475,13 +473,13 @@ class _Pen(NamedTuple):
     nib:float # How much a stroke across the nib is wider, 0 for a ball
     angle:float # Of the nib, radians
     rough:float # Unevenness of the ink, share of its density
-    skips:float # Gaps a second, where a ball slides
+    skips:float # Gaps in a hundred x-heights, where a ball slides
 
 def _draw_pen(log_width, spread, rng):
-    "The writer's pen, or in every fourth image another: ballpoint, felt tip or fountain pen"
-    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(rng.random()<.25))
+    "The writer's pen, or in two images of five another: ballpoint, felt tip or fountain pen"
+    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(rng.random()<.4))
     kind,v = rng.choice(3, p=[.7,.2,.1]), rng.uniform(size=5)
-    swell,nib,rough,skips = [(.15,0,.15,.08), (.25,0,.06,0), (.25,.35,.10,.03)][kind]
+    swell,nib,rough,skips = [(.15,0,.15,.8), (.25,0,.06,0), (.25,.35,.10,.3)][kind]
     return _Pen(width, swell*2*v[0], nib*2*v[1], np.pi*v[2], rough*2*v[3], skips*2*v[4])
 
 def _radius(path, pen, rng):
@@ -491,6 +489,8 @@ def _radius(path, pen, rng):
     if pen.nib:
         d = np.gradient(path[:,:2], axis=0)
         r = r*(1+pen.nib*(np.abs(np.sin(np.arctan2(d[:,1], d[:,0])-pen.angle))-.5))
+    way = path[:,2]*path[:,3]
+    r = r*way.sum()/(r*way).sum() # The same width over the whole, however the time was spent
     press = np.interp(np.arange(len(r)), np.arange(0, len(r)+12, 12), rng.normal(0, .06, (len(r)+23)//12))
     return np.maximum(pen.width/2*(r+press), .62)
 
@@ -518,7 +518,7 @@ def _stamp(px, radius, shape):
     np.maximum.at(page, at.ravel(), cover.ravel())
     return page.reshape(H, W)[R:H-R,R:W-R]
 
-# %% ../nbs/05_synth.ipynb #efecddca
+# %% ../nbs/05_synth.ipynb #6eada587
 _GRAIN = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(256,512)), .7, mode='wrap').astype('float32')
 _GRAIN /= _GRAIN.std()
 
@@ -533,7 +533,8 @@ def render(
 )->np.ndarray: # Ink from 0 (none) to 1, shape `shape`, float32
     "Ink that a moving pen leaves on the page"
     radius,down = _radius(path, pen, rng)*thick, path[:,3]>0
-    gaps = rng.integers(0, len(path), rng.poisson(pen.skips*len(path)/RATE))
+    way = np.cumsum(path[:,2])
+    gaps = np.searchsorted(way, rng.uniform(0, way[-1], rng.poisson(pen.skips*way[-1]/RATE/100)))
     down[(gaps[:,None]+np.arange(3)).clip(0, len(path)-1)] = False
     on = np.flatnonzero(down)
     px = path[on,:2]*[scale,-scale]+origin
@@ -543,7 +544,7 @@ def render(
     if grain.shape!=shape: grain = np.resize(grain, shape)
     return np.clip(cover+pen.rough*grain*(cover>0), 0, 1)
 
-# %% ../nbs/05_synth.ipynb #e9f1e1dc
+# %% ../nbs/05_synth.ipynb #c7ed7999
 def _sign(seed, writer, index, forged, skill):
     "The movement, the pen, and the source of chance for the rest"
     who = draw_writer(seed, writer)
@@ -555,7 +556,7 @@ def _sign(seed, writer, index, forged, skill):
     path = write(who.plan, hand, rng)
     span = np.ptp(path[path[:,3]>0,:2], axis=0)
     path[:,0] *= np.exp(who.aspect+rng.normal(0, who.style.scatter[9]))*span[1]/span[0]
-    return path, _draw_pen(who.pen-.6*(_density(path)-who.density), who.style.scatter[8], rng), rng
+    return path, _draw_pen(who.pen-.45*(_density(path)-who.density), who.style.scatter[8], rng), rng
 
 def _box(path):
     "Left, top and span of the ink, x-heights"
@@ -581,7 +582,7 @@ def signature_ink(
     origin = (size[1]-1)/2-scale*(left+w/2), (size[0]-1)/2+scale*(top-h/2)
     return (render(path, pen, scale, origin, tuple(size), thick, rng)>=.5)[...,None].astype('uint8')*np.uint8(255)
 
-# %% ../nbs/05_synth.ipynb #5d2bc6c4
+# %% ../nbs/05_synth.ipynb #66307949
 def signature(
     seed:int, # Of the whole set
     writer:int, # Number of the person
@@ -590,7 +591,7 @@ def signature(
     height:int=100, # Ink height aimed at, pixels; less where the ink is over five times as wide as high
     skill:float|None=None, # Of the forger, in [0,1]; by default the forger's own
 )->np.ndarray: # Grey image, shape (H,W), uint8, 255 = paper
-    "The same signature as `signature_ink` as dark ink on a white page with margins"
+    "The same signature as `signature_ink` as dark ink on a white page with margins, in 13 greys, which PNG keeps small"
     path,pen,rng = _sign(seed, writer, index, forged, skill)
     left,top,w,h = _box(path)
     paper = _rng(seed, writer, _PAPER, 2*index+forged)
@@ -599,7 +600,7 @@ def signature(
     shape = int(np.ceil(scale*h+t+b)), int(np.ceil(scale*w+l+r))
     thick = scale/min(104/h, 200/w)
     ink = render(path, pen, scale, (l-scale*left, t+scale*top), shape, thick, rng)
-    return (255-ink*(255-paper.integers(15,96))).astype('uint8')
+    return (255-np.rint(12*ink)/12*(255-paper.integers(15,96))).astype('uint8')
 
 # %% ../nbs/05_synth.ipynb #da37d12b
 class SynthBlock(NamedTuple):
