@@ -4,19 +4,18 @@
 
 # %% auto #0
 __all__ = ['SIZE', 'RADII', 'STEPS', 'LEGS', 'TRAITS', 'FEATURES', 'DISTANCES', 'SPACES', 'HEADS', 'PEN_CHANGE', 'MUTUAL',
-           'constant_width', 'image_features', 'warp', 'match_blocks', 'pair_distances', 'Space', 'fit_space',
-           'space_vectors', 'space_distances', 'Evidence', 'nonnegative_logistic', 'all_distances', 'fit_evidence',
-           'head_logits', 'mix_heads', 'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence',
-           'reference_logit']
+           'constant_width', 'image_features', 'warp', 'match_blocks', 'match_map', 'pair_distances', 'Space',
+           'fit_space', 'space_vectors', 'space_distances', 'Evidence', 'nonnegative_logistic', 'all_distances',
+           'fit_evidence', 'head_logits', 'mix_heads', 'evidence_logit', 'evidence_score', 'save_evidence',
+           'load_evidence', 'reference_logit']
 
-# %% ../nbs/05b_evidence.ipynb #c52d56fd
+# %% ../nbs/05b_evidence.ipynb #7c36a415
 import functools
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
-from scipy.optimize import minimize
 from skimage.measure import find_contours
 from skimage.morphology import skeletonize
 
@@ -345,6 +344,23 @@ def match_blocks(
         out.append((_one_way(product, nu, nv, wu, near)+_one_way(product.transpose(0,2,1), nv, nu, wv, near))/2)
     return np.concatenate(out, 1)
 
+# %% ../nbs/05b_evidence.ipynb #711d8967
+def match_map(
+    a:np.ndarray, # Records of `FEATURES`, shape (P,)
+    b:np.ndarray, # Likewise
+    reach:int=3, # Cells
+)->tuple[np.ndarray,np.ndarray]: # Over a and over b: 0 matched … 1 unlike anything nearby, shape (P,R,C); NaN where there is no ink
+    "Where two signatures match, block by block of the box around the ink"
+    (u,wu),(v,wv) = (_blocks(f['written']['boxed'].astype('float32')) for f in (a,b))
+    shape = (len(a), a['written']['boxed'].shape[1]-1, -1)
+    product,nu,nv = u@v.transpose(0,2,1), np.square(u).sum(2), np.square(v).sum(2)
+    index,inside,_,_ = _near(shape[1], a['written']['boxed'].shape[2]-1, reach)
+    def best(product, own, other, weight):
+        d = own[:,:,None]+other[:,index]-2*np.take_along_axis(product, index[None], 2)
+        d = np.where(inside, d, np.inf).min(2)/np.maximum(own, 1e-6)
+        return np.where(weight>.3*weight.mean(1, keepdims=True), np.clip(d, 0, 1), np.nan).reshape(shape)
+    return best(product, nu, nv, wu), best(product.transpose(0,2,1), nv, nu, wv)
+
 # %% ../nbs/05b_evidence.ipynb #bb6af52a
 def _best_shift(a, b):
     "1 − the largest overlap of two 4×8 grids of histograms, moved by up to a cell; (P,32,256) each -> (P,)"
@@ -485,13 +501,14 @@ class Evidence(NamedTuple):
     weight:np.ndarray # Of each head, not negative, shape (2,columns)
     bias:np.ndarray # Of each head, shape (2,)
 
-# %% ../nbs/05b_evidence.ipynb #13bef1bd
+# %% ../nbs/05b_evidence.ipynb #52e7d7d7
 def nonnegative_logistic(
     x:np.ndarray, # Standardised, shape (P,d)
     forged:np.ndarray, # shape (P,), bool
     strength:float, # Of the mean loss, both classes counted alike, against half the squared weights
 )->tuple[np.ndarray,float]: # Weights >= 0, shape (d,); bias
     "Logistic regression with weights that are not negative, ridge-penalised"
+    from scipy.optimize import minimize # here, because only fitting needs it
     y,share = forged.astype(float), np.where(forged, .5/forged.sum(), .5/(~forged).sum())*strength
     def loss(p):
         z = x@p[:-1]+p[-1]

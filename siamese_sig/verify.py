@@ -18,7 +18,7 @@ from .data import ASSETS, DataError, cached_rows, preprocess, progress, read_sig
 from .evaluate import calibrate_references, fuse, probability
 from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, evidence_score, image_features, load_evidence, match_map
 
-# %% ../nbs/06_verify.ipynb #d2761ebe
+# %% ../nbs/06_verify.ipynb #c06ed837
 class EvidenceMatcher:
     "The bundled way to compare: classical evidence, weighed on synthetic signatures"
     dtype,shape = FEATURES,()
@@ -42,7 +42,7 @@ class EvidenceMatcher:
         b:np.ndarray # Positions in features, shape (P,)
     )->np.ndarray: # Scores, shape (P,), in [0,1], low = alike
         "The scores of pairs"
-        return evidence_score(self.evidence, features[a], features[b])
+        return evidence_score(self.evidence, features, a, b)
 
     def notes(self, features)->list[str]: # of the references, then the questioned one
         pen = features['traits'][:,TRAITS.index('pen')]
