@@ -409,14 +409,14 @@ def pair_distances(
         out.append(np.concatenate([_view_distances(u['written'], v['written']), _view_distances(u['constant'], v['constant']), np.abs(u['traits']-v['traits'])], 1))
     return np.maximum(np.concatenate(out), 0, dtype='float32')
 
-# %% ../nbs/05b_evidence.ipynb #c8d30600
+# %% ../nbs/05b_evidence.ipynb #6e4c81cb
 class Space(NamedTuple):
     "A whitened space of one part of the record"
     view:str # 'written' or 'constant'
     part:str # Field of that view
     mean:np.ndarray # shape (n,)
     axes:np.ndarray # shape (n,d)
-    cohort:np.ndarray # Unit vectors of images of other people, shape (m,d)
+    strangers:np.ndarray # Mean unit vector of a cohort of other people, and their mean outer product below it, shape (1+d,d)
 
 def _unit(v): return v/(np.linalg.norm(v, axis=1, keepdims=True)+1e-9)
 
@@ -428,7 +428,6 @@ def fit_space(
     view:str, # 'written' or 'constant'
     part:str, # Field of the view
     dims:int, # Directions kept
-    cohort:int=400, # Images in the cohort
 )->Space:
     "Principal directions, whitened by the scatter within writers, which is shrunk by a tenth towards a sphere"
     v = _raw(features, view, part)
@@ -440,19 +439,19 @@ def fit_space(
     within = rest.T@rest/(len(x)-who.max()-1)
     within += .1*np.trace(within)/len(within)*np.eye(len(within))
     axes = (axes@np.linalg.cholesky(np.linalg.inv(within))).astype('float16')
-    keep = np.linspace(0, len(v)-1, min(cohort, len(v))).astype(int)
-    return Space(view, part, mean.astype('float16'), axes, _unit((v[keep]-mean)@axes.astype('float32')).astype('float16'))
+    u = _unit((v-mean)@axes.astype('float32'))
+    return Space(view, part, mean.astype('float16'), axes, np.vstack([u.mean(0), u.T@u/len(u)]).astype('float16'))
 
-# %% ../nbs/05b_evidence.ipynb #16e7de5b
+# %% ../nbs/05b_evidence.ipynb #4e97d5e8
 def space_vectors(
     space:Space,
     features:np.ndarray, # Records, shape (N,)
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # Unit vectors, shape (N,d); mean and standard deviation of their cosines with the cohort, shape (N,)
     "Where images lie in a space, once an image"
-    mean,axes,cohort = (v.astype('float32') for v in space[2:])
+    mean,axes,strangers = (v.astype('float32') for v in space[2:])
     u = _unit((_raw(features, space.view, space.part)-mean)@axes)
-    strangers = u@cohort.T
-    return u, strangers.mean(1), strangers.std(1)+1e-6
+    expected = u@strangers[0]
+    return u, expected, np.sqrt(np.maximum(((u@strangers[1:])*u).sum(1)-expected**2, 1e-6))
 
 def space_distances(
     vectors:tuple, # From `space_vectors`
@@ -585,13 +584,13 @@ def evidence_score(
     "The score of pairs"
     return 1/(1+np.exp(-evidence_logit(evidence, features, a, b)))
 
-# %% ../nbs/05b_evidence.ipynb #cf22b20c
+# %% ../nbs/05b_evidence.ipynb #0e8c6305
 def save_evidence(
     evidence:Evidence,
     path:str|Path, # `.npz` to write
 )->Path: # `path`
     "Store what was fitted"
-    arrays = {f'{s.view}/{s.part}/{n}': getattr(s, n) for s in evidence.spaces for n in ('mean','axes','cohort')}
+    arrays = {f'{s.view}/{s.part}/{n}': getattr(s, n) for s in evidence.spaces for n in ('mean','axes','strangers')}
     arrays |= {n: getattr(evidence, n).astype('float32') for n in ('center','scale','weight','bias')} | dict(distances=np.array(DISTANCES))
     return write_whole(path, lambda p: np.savez_compressed(p, **arrays))
 
@@ -602,17 +601,18 @@ def load_evidence(
     with np.load(path, allow_pickle=False) as f: arrays = {n: f[n] for n in f.files}
     if tuple(arrays['distances'])!=DISTANCES: raise DataError(f"{path}: fitted for other distances than this version measures; fit it again")
     names = dict.fromkeys(n.rsplit('/', 1)[0] for n in arrays if '/' in n)
-    spaces = tuple(Space(*n.split('/'), *(arrays[f'{n}/{k}'] for k in ('mean','axes','cohort'))) for n in names)
+    spaces = tuple(Space(*n.split('/'), *(arrays[f'{n}/{k}'] for k in ('mean','axes','strangers'))) for n in names)
     return Evidence(spaces, *(arrays[n] for n in ('center','scale','weight','bias')))
 
-# %% ../nbs/05b_evidence.ipynb #ed9474ee
-MUTUAL = .7 # Share of the references' mutual evidence that is taken off
+# %% ../nbs/05b_evidence.ipynb #13949461
+MUTUAL = .8 # Share of the references' mutual evidence that is taken off, were there very many
 
 def reference_logit(
     questioned:np.ndarray, # Evidence of each questioned signature against its k references, shape (Q,k)
     mutual:np.ndarray|float, # Mean evidence among the references, shape (Q,) or one number; ignored for k = 1
-    share:float=MUTUAL, # Of `mutual`
-)->np.ndarray: # shape (Q,), low = alike
+    share:float=MUTUAL, # Of `mutual`; k references get k/(k+1) of it, since a few say less about a person
+)->np.ndarray: # shape (Q,), low = alike; thresholds depend on k
     "Mean of the three closest references less a share of their mutual evidence"
+    k = questioned.shape[1]
     closest = np.sort(questioned, axis=1)[:,:3].mean(1)
-    return closest if questioned.shape[1]==1 else closest-share*mutual
+    return closest if k==1 else closest-share*k/(k+1)*mutual
