@@ -4,7 +4,7 @@ Example: python benchmarks/synth_transfer.py sign_data --out runs/transfer      
          python benchmarks/synth_transfer.py sign_data --out runs/transfer --final    all, and 049-069 apart
 
 The network and its budget are fixed, so that the numbers compare generators: 5 convolutions and a residual block
-(0.2 M weights), 1000 steps of 12 writers x (4 genuine + 4 forged), AdamW. A pair's score adds the cosine of two global
+(0.45 M weights), 1000 steps of 12 writers x (4 genuine + 4 forged), AdamW. A pair's score adds the cosine of two global
 vectors and a local match: each cell of one feature map looks for its best match near the same place in the other.
 A normalised score is the same less the mean, over the spread, of the scores between either image and its 40 nearest
 among 300 synthetic signatures (adaptive S-norm).

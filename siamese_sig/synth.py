@@ -544,7 +544,13 @@ def render(
     if grain.shape!=shape: grain = np.resize(grain, shape)
     return np.clip(cover+pen.rough*grain*(cover>0), 0, 1)
 
-# %% ../nbs/05_synth.ipynb #c7ed7999
+# %% ../nbs/05_synth.ipynb #3f75fbfd
+def _fit(path, aspect):
+    "Stretch the path, in place, to the log of width over height"
+    span = np.ptp(path[path[:,3]>0,:2], axis=0)
+    path[:,0] *= np.exp(aspect)*span[1]/span[0]
+    return path
+
 def _sign(seed, writer, index, forged, skill):
     "The movement, the pen, and the source of chance for the rest"
     who = draw_writer(seed, writer)
@@ -553,9 +559,9 @@ def _sign(seed, writer, index, forged, skill):
         own = _rng(seed, writer, _FORGER, index%3)
         hand = _forger_hand(who.style, _draw_style(own), own.random() if skill is None else skill, rng)
     else: hand = _genuine_hand(who.style, rng)
-    path = write(who.plan, hand, rng)
-    span = np.ptp(path[path[:,3]>0,:2], axis=0)
-    path[:,0] *= np.exp(who.aspect+rng.normal(0, who.style.scatter[9]))*span[1]/span[0]
+    aspect = who.aspect+rng.normal(0, who.style.scatter[9])
+    tries = [_fit(write(who.plan, hand, rng), aspect) for _ in range(1+forged)]
+    path = min(tries, key=lambda p: abs(_density(p)-who.density))
     return path, _draw_pen(who.pen-.45*(_density(path)-who.density), who.style.scatter[8], rng), rng
 
 def _box(path):
