@@ -17,10 +17,10 @@ from siamese_sig.evaluate import eer, far_frr, writer_bootstrap
 from siamese_sig.evidence import (DISTANCES, MUTUAL, PEN_CHANGE, SIZE, _columns, _training_pairs, all_distances, head_logits, image_features,
                                   load_evidence, mix_heads, nonnegative_logistic, reference_logit, space_distances, space_vectors)
 
-FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns warped", "written: rows warped", "written: profile"),
+FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns", "written: profile"),
             "hinge": ("written: hinge 4", "written: hinge 8", "written: hinge 16"), "run lengths": ("written: run", "written: gap"),
-            "image features": ("written: image",), "blocks": ("written: boxed blocks", "written: centred blocks"), "context": ("written: context",),
-            "grid angles": ("written: coarse angle", "written: boxed angle"), "traits": ("trait",), "whitened spaces": ("space",),
+            "image features": ("written: image",), "blocks": ("written: blocks",), "context": ("written: context",),
+            "grid angle": ("written: coarse angle",), "traits": ("trait",), "whitened spaces": ("space",),
             "constant width, all": ("constant",)}
 
 
@@ -111,14 +111,17 @@ def changed_pens(real, features, evidence, out, plain):
     a, b, forged = real.a[use], real.b[use], real.kind[use] == 1
     threshold = {h: eer(plain[h][use], forged)[1] for h in plain}
     print("\n| questioned ink | " + " | ".join(f"{h}: EER; FAR, FRR at the unchanged threshold" for h in plain) + " |\n|" + "---|"*(len(plain)+1))
-    for name, change in (("unchanged", None), ("dilated", ndimage.maximum_filter), ("eroded", ndimage.minimum_filter)):
+    changes = {"unchanged": None, "1 px wider": (ndimage.maximum_filter, 2), "1 px narrower": (ndimage.minimum_filter, 2),
+               "dilated, 1 px on each side": (ndimage.maximum_filter, 3), "eroded, 1 px on each side": (ndimage.minimum_filter, 3)}
+    for name, change in changes.items():
         if change is None:
             scores = {h: v[use] for h, v in plain.items()}
         else:
-            inks = [change(x, 3) if (change(x, 3) > 127).sum() > 50 else x for x in real.ink]
-            other = measured(out/f"features-{name}.npy", inks)
+            slug = name.replace(",", "").replace(" ", "-")
+            inks = [y if ((y := change[0](x, change[1])) > 127).sum() > 50 else x for x in real.ink]
+            other = measured(out/f"features-{slug}.npy", inks)
             both = np.concatenate([features, other])
-            z = head_logits(evidence, distances(out/f"distances-{name}.npy", evidence, both, a, b+len(features)))
+            z = head_logits(evidence, distances(out/f"distances-{slug}.npy", evidence, both, a, b+len(features)))
             scores = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, features["traits"][a]-other["traits"][b])}
         print(f"| {name} | " + " | ".join(f"{100*eer(s, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(s, forged, threshold[h]))
                                          for h, s in scores.items()) + " |", flush=True)

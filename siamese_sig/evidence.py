@@ -131,7 +131,7 @@ def _sequence(v): # (n,d): rows of about unit length, shorter where there is lit
     length = np.linalg.norm(v, axis=1, keepdims=True)
     return v/(length+.3*length.mean()+1e-6)
 
-# %% ../nbs/05b_evidence.ipynb #36cb44f9
+# %% ../nbs/05b_evidence.ipynb #55e19e89
 STEPS = 48 # Length of the sequences that are warped
 
 def _grids(maps, margin=4):
@@ -145,8 +145,8 @@ def _grids(maps, margin=4):
         s = np.sqrt(m@(at-c)**2/m.sum())
         spread.append((c-reach*s, c+reach*s+1e-3))
     grid = lambda r,c,where: _pooled(maps, _tents(r, *where[0], h), _tents(c, *where[1], w))
-    return dict(columns=_sequence(grid(8, STEPS, box).transpose(1,0,2).reshape(STEPS, 64)), rows=_sequence(grid(STEPS, 8, box).reshape(STEPS, 64)),
-                boxed=_rescaled(grid(12, 24, box), 2), centred=_rescaled(grid(12, 24, spread), 2), coarse=_rescaled(grid(10, 20, spread), (1,2)))
+    return dict(columns=_sequence(grid(8, STEPS, box).transpose(1,0,2).reshape(STEPS, 64)),
+                centred=_rescaled(grid(12, 24, spread), 2), coarse=_rescaled(grid(10, 20, spread), (1,2)))
 
 # %% ../nbs/05b_evidence.ipynb #01c589ea
 def _profile(mask):
@@ -248,9 +248,9 @@ def _traits(mask, maps, contours, bends):
             np.log(length/np.hypot(h, w)), np.log1p(pieces), np.log1p(holes), 50*(neighbours<=1).sum()/length, 10*(neighbours>=3).sum()/length,
             share@np.sin(angle), share@np.cos(angle), bends[0], bends[2], bends[0]/(bends[2]+1e-6), x.mean()/w, y.mean()/h, (zx**3).mean(), (zy**3).mean(), rough]
 
-# %% ../nbs/05b_evidence.ipynb #871927c6
+# %% ../nbs/05b_evidence.ipynb #0e047a0f
 _VIEW = np.dtype([('lbp','f2',(4,256)), ('lbp_4','f2',(8,256)), ('lbp_7','f2',(8,256)), ('lbp_fine','f2',(32,256)), ('runs','f2',(4,16)),
-                  ('columns','f2',(STEPS,64)), ('rows','f2',(STEPS,64)), ('profile','f2',(STEPS,4)), ('boxed','f2',(12,24,8)), ('centred','f2',(12,24,8)),
+                  ('columns','f2',(STEPS,64)), ('profile','f2',(STEPS,4)), ('centred','f2',(12,24,8)),
                   ('coarse','f2',(10,20,8)), ('hinge','f2',(3,256)), ('single','f2',(4,22)), ('double','f2',(2,529)), ('context','f2',(64,60)), ('spots','f2',(64,2))])
 FEATURES = np.dtype([('written',_VIEW), ('constant',_VIEW), ('traits','f4',len(TRAITS))]) # One image
 
@@ -375,25 +375,25 @@ def _by_context(a, b):
     place = _squares(a['spots'], b['spots'])
     return np.stack([(m.min(1).mean(1)+m.min(2).mean(1))/2 for m in (near, near+.15*place)], 1)
 
-# %% ../nbs/05b_evidence.ipynb #94c970d6
+# %% ../nbs/05b_evidence.ipynb #a1760701
 _OF_VIEW = ([f'texture {r}' for r in RADII] + ['texture 4 in cells','texture 7 in cells','texture 4 shifted','texture 4 evenly'] +
-            [f'{s} warped, {m}' for s in ('columns','rows','profile') for m in ('cost','deviation','path')] + [f'hinge {n}' for n in LEGS] +
+            [f'{s} warped, {m}' for s in ('columns','profile') for m in ('cost','deviation','path')] + [f'hinge {n}' for n in LEGS] +
             [f'{r} lengths along {d}' for d in ('rows','columns') for r in ('run','gap')] + [f'image features {s}' for s in (1,2,4,8)] +
             ['image features 1, 2','image features 4, 8'] +
-            [f'{g} blocks within {r}, {m}' for g in ('boxed','centred') for r in (2,3) for m in ('mean','worst','residual')] +
-            ['context','context in place','coarse angle','boxed angle'])
+            [f'blocks within {r}, {m}' for r in (2,3) for m in ('mean','worst','residual')] +
+            ['context','context in place','coarse angle'])
 DISTANCES = tuple(f'{v}: {n}' for v in ('written','constant') for n in _OF_VIEW)+tuple(f'trait: {n}' for n in TRAITS) # Columns of `pair_distances`
 
 def _view_distances(a, b):
     "Columns `_OF_VIEW` of records of one view, shape (P,·)"
     a,b = ({n: v[n].astype('float32') for n in _VIEW.names} for v in (a,b))
     flat = lambda n: (a[n].reshape(len(a[n]), -1), b[n].reshape(len(b[n]), -1))
-    costs = np.concatenate([_squares(a[n], b[n]) for n in ('columns','rows','profile')])
-    warped = warp(costs, STEPS//6).reshape(3, -1, 3).transpose(1,0,2).reshape(-1, 9)
+    costs = np.concatenate([_squares(a[n], b[n]) for n in ('columns','profile')])
+    warped = warp(costs, STEPS//6).reshape(2, -1, 3).transpose(1,0,2).reshape(-1, 6)
     one = [_apart(*flat('lbp_4')), _apart(*flat('lbp_7')), _best_shift(a['lbp_fine'], b['lbp_fine']), _evenly(a['lbp_4'], b['lbp_4'])]
     return np.concatenate([_apart(a['lbp'], b['lbp']), np.stack(one, 1), warped, *(_apart(a[n], b[n]) for n in ('hinge','runs','single','double')),
-                           match_blocks(a['boxed'], b['boxed']), match_blocks(a['centred'], b['centred']), _by_context(a, b),
-                           np.stack([_angle(a['coarse'], b['coarse']), _angle(a['boxed'], b['boxed'])], 1)], 1)
+                           match_blocks(a['centred'], b['centred']), _by_context(a, b),
+                           _angle(a['coarse'], b['coarse'])[:,None]], 1)
 
 # %% ../nbs/05b_evidence.ipynb #f2e4554f
 def pair_distances(
@@ -464,9 +464,9 @@ def space_distances(
     z = sum((cosine-mean[k])/std[k] for k in (a,b))/2
     return np.stack([np.maximum(1-cosine, 0), np.exp(-z/3)], 1)
 
-# %% ../nbs/05b_evidence.ipynb #0ba40c00
-SPACES = (('written','lbp_4',120), ('written','hinge',100), ('written','double',100), ('written','coarse',150), ('written','centred',150),
-          ('constant','lbp_4',120), ('constant','hinge',80), ('constant','coarse',120)) # View, part, directions
+# %% ../nbs/05b_evidence.ipynb #528d4139
+SPACES = (('written','lbp',120), ('written','lbp_4',120), ('written','lbp_7',120), ('written','hinge',100), ('written','double',100),
+          ('written','coarse',150), ('written','centred',120), ('constant','lbp_4',100), ('constant','hinge',80), ('constant','coarse',100)) # View, part, directions
 HEADS = ('written','constant')
 _PENLESS = ('aspect','spread','length','ends','crossings','slant','level','bend 16','centre x','centre y','skew x','skew y')
 
