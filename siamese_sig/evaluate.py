@@ -214,20 +214,21 @@ def reference_trials(
     if not rows: raise DataError(f"no writer with more than {k} genuine signatures; expected at least {k+1} of one writer for {k} references")
     return pd.DataFrame(rows, columns=['query','writer','kind','refs']), sorted(set(images.writer)-set(fit))
 
-# %% ../nbs/04_evaluate.ipynb #0b0bd86b
+# %% ../nbs/04_evaluate.ipynb #f046a41e
 FUSIONS = ('mean','closest','normalised')
 
 def fuse(
     score:np.ndarray, # Of each query against its references, shape (Q,k)
     mutual:np.ndarray, # Mean logit of the scores among the references of each query, shape (Q,); 0 for k=1
     rule:str='mean', # One of `FUSIONS`
-    weight:float=.7 # Of the mutual logit, for 'normalised'
+    weight:float=.8 # Of the mutual logit for very many references, for 'normalised'
 )->np.ndarray: # shape (Q,), in [0,1], low = alike
     "One score a query"
     if rule not in FUSIONS: raise DataError(f"rule {rule!r}; expected one of {', '.join(FUSIONS)}")
     if rule=='mean': return score.mean(1)
     if rule=='closest': return score.min(1)
-    return 1/(1+np.exp(weight*mutual-np.sort(_logit(score), axis=1)[:,:3].mean(1)))
+    k = score.shape[1]
+    return 1/(1+np.exp(weight*k/(k+1)*mutual-np.sort(_logit(score), axis=1)[:,:3].mean(1)))
 
 # %% ../nbs/04_evaluate.ipynb #70922f1a
 def score_trials(

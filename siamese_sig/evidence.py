@@ -344,22 +344,25 @@ def match_blocks(
         out.append((_one_way(product, nu, nv, wu, near)+_one_way(product.transpose(0,2,1), nv, nu, wv, near))/2)
     return np.concatenate(out, 1)
 
-# %% ../nbs/05b_evidence.ipynb #711d8967
+# %% ../nbs/05b_evidence.ipynb #c5da2f65
 def match_map(
-    a:np.ndarray, # Records of `FEATURES`, shape (P,)
+    a:np.ndarray, # Cleaned ink, as for `image_features`
     b:np.ndarray, # Likewise
     reach:int=3, # Cells
-)->tuple[np.ndarray,np.ndarray]: # Over a and over b: 0 matched … 1 unlike anything nearby, shape (P,R,C); NaN where there is no ink
+    cells:tuple[int,int]=(12,24), # Of the grid over the box of the ink; a block is 2×2 of them
+)->tuple[np.ndarray,np.ndarray]: # Over a and over b: 0 matched … 1 unlike anything nearby, shape (R-1,C-1); NaN where there is no ink
     "Where two signatures match, block by block of the box around the ink"
-    (u,wu),(v,wv) = (_blocks(f['written']['boxed'].astype('float32')) for f in (a,b))
-    shape = (len(a), a['written']['boxed'].shape[1]-1, -1)
-    product,nu,nv = u@v.transpose(0,2,1), np.square(u).sum(2), np.square(v).sum(2)
-    index,inside,_,_ = _near(shape[1], a['written']['boxed'].shape[2]-1, reach)
-    def best(product, own, other, weight):
-        d = own[:,:,None]+other[:,index]-2*np.take_along_axis(product, index[None], 2)
-        d = np.where(inside, d, np.inf).min(2)/np.maximum(own, 1e-6)
-        return np.where(weight>.3*weight.mean(1, keepdims=True), np.clip(d, 0, 1), np.nan).reshape(shape)
-    return best(product, nu, nv, wu), best(product.transpose(0,2,1), nv, nu, wv)
+    def blocks(ink, margin=4):
+        maps = _orientations(_halved(_as_mask(ink)))
+        rows,cols = (_tents(n, margin, size-margin, size) for n,size in zip(cells, maps.shape[1:]))
+        return _blocks(_rescaled(_pooled(maps, rows, cols), 2)[None])
+    (u,wu),(v,wv) = blocks(a),blocks(b)
+    index,inside,_,_ = _near(cells[0]-1, cells[1]-1, reach)
+    def best(own, other, weight):
+        d = np.square(own).sum(1)[:,None]+np.square(other).sum(1)[index]-2*np.take_along_axis(own@other.T, index, 1)
+        d = np.where(inside, d, np.inf).min(1)/np.maximum(np.square(own).sum(1), 1e-6)
+        return np.where(weight>.3*weight.mean(), np.clip(d, 0, 1), np.nan).reshape(cells[0]-1, cells[1]-1)
+    return best(u[0], v[0], wu[0]), best(v[0], u[0], wv[0])
 
 # %% ../nbs/05b_evidence.ipynb #bb6af52a
 def _best_shift(a, b):
@@ -425,7 +428,7 @@ def pair_distances(
         out.append(np.concatenate([_view_distances(u['written'], v['written']), _view_distances(u['constant'], v['constant']), np.abs(u['traits']-v['traits'])], 1))
     return np.maximum(np.concatenate(out), 0, dtype='float32')
 
-# %% ../nbs/05b_evidence.ipynb #6e4c81cb
+# %% ../nbs/05b_evidence.ipynb #52c94d22
 class Space(NamedTuple):
     "A whitened space of one part of the record"
     view:str # 'written' or 'constant'
@@ -433,6 +436,8 @@ class Space(NamedTuple):
     mean:np.ndarray # shape (n,)
     axes:np.ndarray # shape (n,d)
     strangers:np.ndarray # Mean unit vector of a cohort of other people, and their mean outer product below it, shape (1+d,d)
+
+def _rounded(v): return v.astype('float16').astype('float32') # to what is stored
 
 def _unit(v): return v/(np.linalg.norm(v, axis=1, keepdims=True)+1e-9)
 
@@ -454,20 +459,19 @@ def fit_space(
     rest = x-own[who]
     within = rest.T@rest/(len(x)-who.max()-1)
     within += .1*np.trace(within)/len(within)*np.eye(len(within))
-    axes = (axes@np.linalg.cholesky(np.linalg.inv(within))).astype('float16')
-    u = _unit((v-mean)@axes.astype('float32'))
-    return Space(view, part, mean.astype('float16'), axes, np.vstack([u.mean(0), u.T@u/len(u)]).astype('float16'))
+    mean,axes = _rounded(mean), _rounded(axes@np.linalg.cholesky(np.linalg.inv(within)))
+    u = _unit((v-mean)@axes)
+    return Space(view, part, mean, axes, _rounded(np.vstack([u.mean(0), u.T@u/len(u)])))
 
-# %% ../nbs/05b_evidence.ipynb #4e97d5e8
+# %% ../nbs/05b_evidence.ipynb #e5f818bb
 def space_vectors(
     space:Space,
     features:np.ndarray, # Records, shape (N,)
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # Unit vectors, shape (N,d); mean and standard deviation of their cosines with the cohort, shape (N,)
     "Where images lie in a space, once an image"
-    mean,axes,strangers = (v.astype('float32') for v in space[2:])
-    u = _unit((_raw(features, space.view, space.part)-mean)@axes)
-    expected = u@strangers[0]
-    return u, expected, np.sqrt(np.maximum(((u@strangers[1:])*u).sum(1)-expected**2, 1e-6))
+    u = _unit((_raw(features, space.view, space.part)-space.mean)@space.axes)
+    expected = u@space.strangers[0]
+    return u, expected, np.sqrt(np.maximum(((u@space.strangers[1:])*u).sum(1)-expected**2, 1e-6))
 
 def space_distances(
     vectors:tuple, # From `space_vectors`
@@ -518,7 +522,7 @@ def nonnegative_logistic(
     p = minimize(loss, first, jac=True, method='L-BFGS-B', bounds=[(0,None)]*x.shape[1]+[(None,None)], options=dict(maxiter=500)).x
     return p[:-1], p[-1]
 
-# %% ../nbs/05b_evidence.ipynb #bd41fd8b
+# %% ../nbs/05b_evidence.ipynb #9b734acf
 def all_distances(
     spaces:tuple[Space,...],
     features:np.ndarray, # Records, shape (N,)
@@ -541,6 +545,12 @@ def _training_pairs(writer, forged, strangers, rng):
         y += [np.zeros(len(i), bool), np.ones(len(g)*len(f)+strangers, bool)]
     return tuple(map(np.concatenate, (a,b,y)))
 
+def _even(z, forged):
+    "The threshold at which both classes are wrong equally often"
+    t = np.quantile(z, np.linspace(0, 1, 1001))
+    genuine,other = (np.searchsorted(np.sort(z[m]), t, 'right')/m.sum() for m in (~forged, forged))
+    return t[np.abs(genuine+other-1).argmin()]
+
 def fit_evidence(
     features:np.ndarray, # Records, shape (N,)
     writer:np.ndarray, # shape (N,)
@@ -559,7 +569,10 @@ def fit_evidence(
     x = np.log(all_distances(fitted, features, rest[a], rest[b])+.02)
     center,scale,sees = x.mean(0), x.std(0)+1e-9, _columns(fitted)
     weight,bias = np.zeros(sees.shape), np.zeros(2)
-    for h,use in enumerate(sees): weight[h,use],bias[h] = nonnegative_logistic(((x-center)/scale)[:,use], y, strength)
+    x = (x-center)/scale
+    for h,use in enumerate(sees):
+        weight[h,use],_ = nonnegative_logistic(x[:,use], y, strength)
+        bias[h] = -_even(x@weight[h], y) # so that the heads can be mixed: 0 means the same for both
     return Evidence(fitted, center, scale, weight, bias)
 
 # %% ../nbs/05b_evidence.ipynb #ccc6df20
@@ -579,15 +592,15 @@ def adapt_evidence(
         weight[h,use],bias[h] = nonnegative_logistic(x[:,use], y, strength, (evidence.weight[h,use], evidence.bias[h]))
     return evidence._replace(weight=weight, bias=bias)
 
-# %% ../nbs/05b_evidence.ipynb #084326ae
+# %% ../nbs/05b_evidence.ipynb #f678f3ef
 def head_logits(
     evidence:Evidence,
     distances:np.ndarray, # From `all_distances`, shape (P,columns)
-)->np.ndarray: # Log odds, shape (P,2)
+)->np.ndarray: # As `evidence_logit`, shape (P,2)
     "What each head says"
     return (np.log(distances+.02)-evidence.center)/evidence.scale@evidence.weight.T+evidence.bias
 
-PEN_CHANGE = (.5,.06) # Difference of the logs of two line widths at which each head counts half, and how gradual the change is
+PEN_CHANGE = (.35,.06) # Difference of the logs of two line widths at which each head counts half, and how gradual the change is
 
 def mix_heads(
     logits:np.ndarray, # Of both heads, shape (P,2)
@@ -599,14 +612,14 @@ def mix_heads(
     share = 1/(1+np.exp(np.clip((pen_change[0]-pen)/pen_change[1], -50, 50)))
     return (1-share)*logits[:,0]+share*logits[:,1]
 
-# %% ../nbs/05b_evidence.ipynb #355ccbcf
+# %% ../nbs/05b_evidence.ipynb #947533f5
 def evidence_logit(
     evidence:Evidence,
     features:np.ndarray, # Records, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
     pen_change:tuple[float,float]|None=PEN_CHANGE, # None: believe *written* always
-)->np.ndarray: # Log odds that they differ, for equal classes of the training pairs; shape (P,)
+)->np.ndarray: # Log odds that they differ, up to calibration; 0 where errors on the synthetic pairs are even; shape (P,)
     "The evidence of pairs, the same in either order"
     z = head_logits(evidence, all_distances(evidence.spaces, features, a, b))
     return z[:,0] if pen_change is None else mix_heads(z, features['traits'][a]-features['traits'][b], pen_change)
@@ -620,13 +633,13 @@ def evidence_score(
     "The score of pairs"
     return 1/(1+np.exp(-evidence_logit(evidence, features, a, b)))
 
-# %% ../nbs/05b_evidence.ipynb #0e8c6305
+# %% ../nbs/05b_evidence.ipynb #e4915882
 def save_evidence(
     evidence:Evidence,
     path:str|Path, # `.npz` to write
 )->Path: # `path`
     "Store what was fitted"
-    arrays = {f'{s.view}/{s.part}/{n}': getattr(s, n) for s in evidence.spaces for n in ('mean','axes','strangers')}
+    arrays = {f'{s.view}/{s.part}/{n}': getattr(s, n).astype('float16') for s in evidence.spaces for n in ('mean','axes','strangers')}
     arrays |= {n: getattr(evidence, n).astype('float32') for n in ('center','scale','weight','bias')} | dict(distances=np.array(DISTANCES))
     return write_whole(path, lambda p: np.savez_compressed(p, **arrays))
 
@@ -637,5 +650,5 @@ def load_evidence(
     with np.load(path, allow_pickle=False) as f: arrays = {n: f[n] for n in f.files}
     if tuple(arrays['distances'])!=DISTANCES: raise DataError(f"{path}: fitted for other distances than this version measures; fit it again")
     names = dict.fromkeys(n.rsplit('/', 1)[0] for n in arrays if '/' in n)
-    spaces = tuple(Space(*n.split('/'), *(arrays[f'{n}/{k}'] for k in ('mean','axes','strangers'))) for n in names)
+    spaces = tuple(Space(*n.split('/'), *(arrays[f'{n}/{k}'].astype('float32') for k in ('mean','axes','strangers'))) for n in names)
     return Evidence(spaces, *(arrays[n] for n in ('center','scale','weight','bias')))
