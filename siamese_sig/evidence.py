@@ -499,7 +499,7 @@ def nonnegative_logistic(
     p = minimize(loss, np.zeros(x.shape[1]+1), jac=True, method='L-BFGS-B', bounds=[(0,None)]*x.shape[1]+[(None,None)], options=dict(maxiter=500)).x
     return p[:-1], p[-1]
 
-# %% ../nbs/05b_evidence.ipynb #bd41fd8b
+# %% ../nbs/05b_evidence.ipynb #9b734acf
 def all_distances(
     spaces:tuple[Space,...],
     features:np.ndarray, # Records, shape (N,)
@@ -522,6 +522,12 @@ def _training_pairs(writer, forged, strangers, rng):
         y += [np.zeros(len(i), bool), np.ones(len(g)*len(f)+strangers, bool)]
     return tuple(map(np.concatenate, (a,b,y)))
 
+def _even(z, forged):
+    "The threshold at which both classes are wrong equally often"
+    t = np.quantile(z, np.linspace(0, 1, 1001))
+    genuine,other = (np.searchsorted(np.sort(z[m]), t, 'right')/m.sum() for m in (~forged, forged))
+    return t[np.abs(genuine+other-1).argmin()]
+
 def fit_evidence(
     features:np.ndarray, # Records, shape (N,)
     writer:np.ndarray, # shape (N,)
@@ -540,18 +546,21 @@ def fit_evidence(
     x = np.log(all_distances(fitted, features, rest[a], rest[b])+.02)
     center,scale,sees = x.mean(0), x.std(0)+1e-9, _columns(fitted)
     weight,bias = np.zeros(sees.shape), np.zeros(2)
-    for h,use in enumerate(sees): weight[h,use],bias[h] = nonnegative_logistic(((x-center)/scale)[:,use], y, strength)
+    x = (x-center)/scale
+    for h,use in enumerate(sees):
+        weight[h,use],_ = nonnegative_logistic(x[:,use], y, strength)
+        bias[h] = -_even(x@weight[h], y) # so that the heads can be mixed: 0 means the same for both
     return Evidence(fitted, center, scale, weight, bias)
 
-# %% ../nbs/05b_evidence.ipynb #084326ae
+# %% ../nbs/05b_evidence.ipynb #f678f3ef
 def head_logits(
     evidence:Evidence,
     distances:np.ndarray, # From `all_distances`, shape (P,columns)
-)->np.ndarray: # Log odds, shape (P,2)
+)->np.ndarray: # As `evidence_logit`, shape (P,2)
     "What each head says"
     return (np.log(distances+.02)-evidence.center)/evidence.scale@evidence.weight.T+evidence.bias
 
-PEN_CHANGE = (.5,.06) # Difference of the logs of two line widths at which each head counts half, and how gradual the change is
+PEN_CHANGE = (.35,.06) # Difference of the logs of two line widths at which each head counts half, and how gradual the change is
 
 def mix_heads(
     logits:np.ndarray, # Of both heads, shape (P,2)
@@ -563,14 +572,14 @@ def mix_heads(
     share = 1/(1+np.exp(np.clip((pen_change[0]-pen)/pen_change[1], -50, 50)))
     return (1-share)*logits[:,0]+share*logits[:,1]
 
-# %% ../nbs/05b_evidence.ipynb #355ccbcf
+# %% ../nbs/05b_evidence.ipynb #947533f5
 def evidence_logit(
     evidence:Evidence,
     features:np.ndarray, # Records, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
     pen_change:tuple[float,float]|None=PEN_CHANGE, # None: believe *written* always
-)->np.ndarray: # Log odds that they differ, for equal classes of the training pairs; shape (P,)
+)->np.ndarray: # Log odds that they differ, up to calibration; 0 where errors on the synthetic pairs are even; shape (P,)
     "The evidence of pairs, the same in either order"
     z = head_logits(evidence, all_distances(evidence.spaces, features, a, b))
     return z[:,0] if pen_change is None else mix_heads(z, features['traits'][a]-features['traits'][b], pen_change)
