@@ -409,7 +409,7 @@ def pair_distances(
         out.append(np.concatenate([_view_distances(u['written'], v['written']), _view_distances(u['constant'], v['constant']), np.abs(u['traits']-v['traits'])], 1))
     return np.maximum(np.concatenate(out), 0, dtype='float32')
 
-# %% ../nbs/05b_evidence.ipynb #6e4c81cb
+# %% ../nbs/05b_evidence.ipynb #52c94d22
 class Space(NamedTuple):
     "A whitened space of one part of the record"
     view:str # 'written' or 'constant'
@@ -417,6 +417,8 @@ class Space(NamedTuple):
     mean:np.ndarray # shape (n,)
     axes:np.ndarray # shape (n,d)
     strangers:np.ndarray # Mean unit vector of a cohort of other people, and their mean outer product below it, shape (1+d,d)
+
+def _rounded(v): return v.astype('float16').astype('float32') # to what is stored
 
 def _unit(v): return v/(np.linalg.norm(v, axis=1, keepdims=True)+1e-9)
 
@@ -438,20 +440,19 @@ def fit_space(
     rest = x-own[who]
     within = rest.T@rest/(len(x)-who.max()-1)
     within += .1*np.trace(within)/len(within)*np.eye(len(within))
-    axes = (axes@np.linalg.cholesky(np.linalg.inv(within))).astype('float16')
-    u = _unit((v-mean)@axes.astype('float32'))
-    return Space(view, part, mean.astype('float16'), axes, np.vstack([u.mean(0), u.T@u/len(u)]).astype('float16'))
+    mean,axes = _rounded(mean), _rounded(axes@np.linalg.cholesky(np.linalg.inv(within)))
+    u = _unit((v-mean)@axes)
+    return Space(view, part, mean, axes, _rounded(np.vstack([u.mean(0), u.T@u/len(u)])))
 
-# %% ../nbs/05b_evidence.ipynb #4e97d5e8
+# %% ../nbs/05b_evidence.ipynb #e5f818bb
 def space_vectors(
     space:Space,
     features:np.ndarray, # Records, shape (N,)
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # Unit vectors, shape (N,d); mean and standard deviation of their cosines with the cohort, shape (N,)
     "Where images lie in a space, once an image"
-    mean,axes,strangers = (v.astype('float32') for v in space[2:])
-    u = _unit((_raw(features, space.view, space.part)-mean)@axes)
-    expected = u@strangers[0]
-    return u, expected, np.sqrt(np.maximum(((u@strangers[1:])*u).sum(1)-expected**2, 1e-6))
+    u = _unit((_raw(features, space.view, space.part)-space.mean)@space.axes)
+    expected = u@space.strangers[0]
+    return u, expected, np.sqrt(np.maximum(((u@space.strangers[1:])*u).sum(1)-expected**2, 1e-6))
 
 def space_distances(
     vectors:tuple, # From `space_vectors`
@@ -593,13 +594,13 @@ def evidence_score(
     "The score of pairs"
     return 1/(1+np.exp(-evidence_logit(evidence, features, a, b)))
 
-# %% ../nbs/05b_evidence.ipynb #0e8c6305
+# %% ../nbs/05b_evidence.ipynb #e4915882
 def save_evidence(
     evidence:Evidence,
     path:str|Path, # `.npz` to write
 )->Path: # `path`
     "Store what was fitted"
-    arrays = {f'{s.view}/{s.part}/{n}': getattr(s, n) for s in evidence.spaces for n in ('mean','axes','strangers')}
+    arrays = {f'{s.view}/{s.part}/{n}': getattr(s, n).astype('float16') for s in evidence.spaces for n in ('mean','axes','strangers')}
     arrays |= {n: getattr(evidence, n).astype('float32') for n in ('center','scale','weight','bias')} | dict(distances=np.array(DISTANCES))
     return write_whole(path, lambda p: np.savez_compressed(p, **arrays))
 
@@ -610,7 +611,7 @@ def load_evidence(
     with np.load(path, allow_pickle=False) as f: arrays = {n: f[n] for n in f.files}
     if tuple(arrays['distances'])!=DISTANCES: raise DataError(f"{path}: fitted for other distances than this version measures; fit it again")
     names = dict.fromkeys(n.rsplit('/', 1)[0] for n in arrays if '/' in n)
-    spaces = tuple(Space(*n.split('/'), *(arrays[f'{n}/{k}'] for k in ('mean','axes','strangers'))) for n in names)
+    spaces = tuple(Space(*n.split('/'), *(arrays[f'{n}/{k}'].astype('float32') for k in ('mean','axes','strangers'))) for n in names)
     return Evidence(spaces, *(arrays[n] for n in ('center','scale','weight','bias')))
 
 # %% ../nbs/05b_evidence.ipynb #13949461
