@@ -4,7 +4,8 @@ Example: python benchmarks/evidence.py sign_data evidence.npz features-600-5-4-3
 
 `evidence.npz` and the features of the synthetic signatures it was fitted on come from scripts/fit_evidence.py. Writers of the
 data set up to number `--last` are used, no others. EER in %, 95 % intervals from resampling writers. k references: ten draws of
-k genuine signatures of each writer, pooled; random forgeries are one genuine signature of each other writer.
+k genuine signatures of each writer, pooled, and once the first k files; random forgeries are one genuine signature of each
+other writer.
 """
 import argparse
 from pathlib import Path
@@ -16,9 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from siamese_sig.data import preprocess, progress, read_images, write_whole
-from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
-from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, _columns, _training_pairs, all_distances, head_logits, image_features,
-                                  load_evidence, mix_heads, nonnegative_logistic, space_distances, space_vectors)
+from siamese_sig.evaluate import eer, far_frr, writer_bootstrap
+from siamese_sig.evidence import (DISTANCES, MUTUAL, PEN_CHANGE, SIZE, _columns, _training_pairs, all_distances, head_logits, image_features,
+                                  load_evidence, mix_heads, nonnegative_logistic, reference_logit, space_distances, space_vectors)
 
 FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns", "written: profile"),
             "hinge": ("written: hinge 4", "written: hinge 8", "written: hinge 16"), "run lengths": ("written: run", "written: gap"),
@@ -52,10 +53,10 @@ class Real:
         m[self.a, self.b] = m[self.b, self.a] = score
         return m
 
-    def sets(self, logit, k, rule):
-        "Fused score, kind and claimed writer of all questions of all draws"
+    def sets(self, logit, k, rule, draws=None):
+        "Fused score, kind and claimed writer of all questions of all draws of references"
         m, out = self.matrix(logit), []
-        for draw in self.draws:
+        for draw in draws or self.draws:
             for w in self.people:
                 refs, rest = draw[w][:k], draw[w][k:]
                 if not len(rest):
@@ -67,7 +68,7 @@ class Real:
         return [np.concatenate(v) for v in zip(*out)]
 
 
-RULES = {"mean": lambda s, m: s.mean(1), "closest": lambda s, m: s.min(1), "normalised": lambda s, m: fuse(1/(1+np.exp(-s)), np.full(len(s), m), "normalised")}
+RULES = {"mean": lambda s, m: s.mean(1), "closest": lambda s, m: s.min(1), "normalised": reference_logit}
 
 
 def rates(score, kind, writer, repeats):
@@ -81,11 +82,11 @@ def rates(score, kind, writer, repeats):
     return out
 
 
-def row(name, real, logit, repeats, rules=tuple(RULES)):
+def row(name, real, logit, repeats, rules=tuple(RULES), draws=None):
     "A line of the table"
     cells = [name, " / ".join(rates(logit, real.kind, real.claimed, repeats))]
     for k in (5, 10):
-        cells += [" / ".join(rates(*real.sets(logit, k, RULES[r]), repeats if r == "normalised" else 0)) for r in rules]
+        cells += [" / ".join(rates(*real.sets(logit, k, RULES[r], draws), repeats if r == "normalised" else 0)) for r in rules]
     print("| "+" | ".join(cells)+" |", flush=True)
 
 
@@ -169,6 +170,7 @@ def main():
     plain = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, traits[real.a]-traits[real.b])}
     for name, logit in plain.items():
         row(f"all, synthetic: {name}", real, logit, args.repeats)
+    row("the same, references: the first k files of a writer", real, plain["rule"], args.repeats, draws=[real.genuine])
     for name, starts in FAMILIES.items():
         use = np.array([n.startswith(starts) for n in names])
         weight, _ = nonnegative_logistic(sx[:, use], y, 15.)
@@ -184,7 +186,7 @@ def main():
     changed_pens(real, features, evidence, args.out, plain)
     print()
     control(real, traits, made["traits"], forged)
-    print(f"pen change {PEN_CHANGE}")
+    print(f"mutual {MUTUAL}, pen change {PEN_CHANGE}")
 
 
 if __name__ == "__main__":
