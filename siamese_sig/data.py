@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['SIZES', 'IMAGE_SUFFIXES', 'PROTOCOLS', 'SCANNER', 'ASSETS', 'DataError', 'progress', 'write_whole', 'check_vacant',
-           'whole_folder', 'read_rgb', 'seed_pixels', 'ink_mask', 'ink_pixels', 'read_images', 'read_pairs',
-           'read_dataset', 'make_pairs', 'split_pairs', 'audit', 'leak_warning', 'preprocess', 'load_images',
-           'image_traits', 'read_traits', 'shortcut_table', 'plot_shortcuts', 'index_pairs', 'pair_batches',
-           'show_pairs', 'unzip', 'find_sign_data', 'download_kaggle', 'cache_dir', 'embedded_data', 'default_data']
+           'whole_folder', 'read_rgb', 'seed_pixels', 'ink_mask', 'ink_pixels', 'read_images', 'read_signatures',
+           'read_pairs', 'read_dataset', 'make_pairs', 'split_pairs', 'audit', 'leak_warning', 'cache_dir',
+           'cached_rows', 'cache_table', 'clear_cache', 'preprocess', 'load_images', 'image_traits', 'read_traits',
+           'shortcut_table', 'plot_shortcuts', 'index_pairs', 'pair_batches', 'batch_pairs', 'writer_batches',
+           'show_pairs', 'unzip', 'find_sign_data', 'download_kaggle', 'embedded_data', 'default_data']
 
-# %% ../nbs/00_data.ipynb #9da01bd5
-import contextlib, errno, hashlib, io, os, re, shutil, stat, tempfile, zipfile
+# %% ../nbs/00_data.ipynb #c66dea77
+import contextlib, errno, hashlib, io, os, re, shutil, stat, tempfile, zipfile, zlib
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
@@ -18,20 +20,20 @@ import numpy as np, pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 from skimage.filters import threshold_otsu
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 # %% ../nbs/00_data.ipynb #74eb15a2
 class DataError(ValueError):
     "Bad input from outside: a file, a folder, a row. The message is one line and says what to do."
 
-# %% ../nbs/00_data.ipynb #6faeb9a7
+# %% ../nbs/00_data.ipynb #634d8470
 def progress(
-    items, # Anything with a length
-    what:str # What is being done, shown before the bar
+    items, # What is worked through
+    what:str, # What is being done, shown before the bar
+    total:int|None=None # How many items, if they have no length
 )->tqdm: # The same items, one by one
     "A progress bar on stderr, shown once the work takes over two seconds"
-    return tqdm(items, desc=what, delay=2, leave=False)
+    return tqdm(items, desc=what, total=total, delay=2, leave=False)
 
 # %% ../nbs/00_data.ipynb #de2fd4ad
 def write_whole(
@@ -298,22 +300,33 @@ def ink_pixels(
     page[top:top+h,left:left+w,0] = 255*_resized(mask, (h,w))
     return page
 
-# %% ../nbs/00_data.ipynb #a2e74d4d
+# %% ../nbs/00_data.ipynb #f18f13aa
 IMAGE_SUFFIXES = {'.png','.jpg','.jpeg','.tif','.tiff','.bmp','.webp'}
+
+def _image_table(root, splits, expected):
+    "One row an image file in root/split/writer; split '' is the root itself"
+    root = Path(root)
+    if not root.is_dir(): raise DataError(f"{root}: no such folder; expected {expected}")
+    files = [(p, split) for split in splits for p in sorted((root/split).glob('*/*')) if p.suffix.lower() in IMAGE_SUFFIXES]
+    if not files: raise DataError(f"{root}: no images; expected {expected} with PNG, JPEG or TIFF files")
+    return pd.DataFrame([(str(p), p.parent.name.removesuffix('_forg'), p.parent.name.endswith('_forg'), split,
+                          hashlib.sha256(p.read_bytes()).hexdigest()) for p,split in files], columns=['path','writer','forged','split','sha256'])
 
 def read_images(
     root:str|Path # Folder with `train/NNN`, `train/NNN_forg`, `test/NNN`, `test/NNN_forg`
 )->pd.DataFrame: # One row a file: path, writer, forged, split ('train' or 'test'), sha256
     "The table of the images under `root`"
-    root = Path(root)
-    if not root.is_dir(): raise DataError(f"{root}: no such folder; expected a data set with train/ and test/ in it")
-    files = [p for split in ('train','test') for p in sorted((root/split).glob('*/*')) if p.suffix.lower() in IMAGE_SUFFIXES]
-    if not files: raise DataError(f"{root}: no images; expected folders such as train/001 and train/001_forg with PNG, JPEG or TIFF files")
-    forged = np.array([p.parent.name.endswith('_forg') for p in files])
-    missing = 'genuine signatures' if forged.all() else '' if forged.any() else 'forgeries'
-    if missing: raise DataError(f"{root}: no {missing} among {len(files)} images; expected train/NNN (genuine) and train/NNN_forg (forged)")
-    return pd.DataFrame(dict(path=[str(p) for p in files], writer=[p.parent.name.removesuffix('_forg') for p in files], forged=forged,
-                             split=[p.parts[-3] for p in files], sha256=[hashlib.sha256(p.read_bytes()).hexdigest() for p in files]))
+    images = _image_table(root, ('train','test'), 'folders such as train/001 and train/001_forg')
+    missing = 'genuine signatures' if images.forged.all() else '' if images.forged.any() else 'forgeries'
+    if missing: raise DataError(f"{root}: no {missing} among {len(images)} images; expected train/NNN (genuine) and train/NNN_forg (forged)")
+    return images
+
+def read_signatures(
+    root:str|Path # Folder with a folder a writer, `NNN` and perhaps `NNN_forg`, or a data set as for `read_images`
+)->pd.DataFrame: # As `read_images`; split is '' when there is none
+    "The table of anybody's signatures, with or without forgeries, split or not"
+    splits = [s for s in ('train','test') if (Path(root)/s).is_dir()]
+    return _image_table(root, splits or [''], 'a folder a writer, such as 001, and 001_forg for forgeries,')
 
 # %% ../nbs/00_data.ipynb #e8c755d7
 def _csv_rows(csv):
@@ -445,34 +458,123 @@ def leak_warning(
     if copies>0: leaks.append(f"{copies} more test images with the same pixels in another file")
     return f"the split leaks: {', '.join(leaks)} are also in training; results measure memory" if leaks else ''
 
-# %% ../nbs/00_data.ipynb #d8dd8c80
-def _view(path, rgb, mode, size): # the scan `rgb` of file `path` as the model sees it
-    if mode not in SIZES: raise DataError(f"preprocessing {mode!r}; expected one of {', '.join(SIZES)}")
-    try: return (ink_pixels if mode=='ink' else seed_pixels)(rgb, size or SIZES[mode])
-    except DataError as e: raise DataError(f"{path}: {e}") from None
+# %% ../nbs/00_data.ipynb #9d86b7e4
+def cache_dir()->Path:
+    "Where the package keeps what it can make again: `SIAMESE_SIG_CACHE`, or the platform's cache folder"
+    from platformdirs import user_cache_path
+    return Path(os.environ.get('SIAMESE_SIG_CACHE') or user_cache_path('siamese_sig', appauthor=False))
 
+# %% ../nbs/00_data.ipynb #28df627d
+def _record(shape, dtype): return np.dtype([('sum','<u8'), ('key','u1',32), ('row',dtype,shape)])
+def _sum(record): return 1+zlib.crc32(record.tobytes()[8:]) # of key and row; 0 stands for a row not yet written
+
+def _find_rows(file, record, wanted):
+    "Those of the `wanted` keys that `file` holds whole: {key: position in the file}"
+    if not file.stat().st_size or file.stat().st_size%record.itemsize: return {}
+    kept = np.memmap(file, record, 'r')
+    there = [(key.tobytes(), i) for i,key in enumerate(kept['key'])]
+    return {key: i for key,i in there if key in wanted and kept['sum'][i]==_sum(kept[i])}
+
+def _open_rows(file, size):
+    "The file to write rows to, `size` bytes; what is there already stays unless its size is wrong"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists() and file.stat().st_size not in (0,size): file.unlink()
+    f = open(os.open(file, os.O_RDWR|os.O_CREAT), 'r+b', buffering=0)
+    f.truncate(size)
+    return f
+
+# %% ../nbs/00_data.ipynb #126532f7
+def _fill(file, record, keys, make):
+    "Write the rows that `file` lacks: those of its neighbours, then new ones"
+    lacking = {key: i for i,key in enumerate(keys)}
+    with _open_rows(file, len(keys)*record.itemsize) as f:
+        def put(i, row):
+            one = np.zeros((), record)
+            one['key'],one['row'] = np.frombuffer(keys[i], 'u1'),row
+            one['sum'] = _sum(one)
+            f.seek(i*record.itemsize)
+            f.write(one.tobytes())
+        for key,i in _find_rows(file, record, lacking).items():
+            if keys[i]==key: lacking.pop(key)
+        for other in sorted(set(file.parent.glob('*.rows'))-{file}):
+            for key,i in _find_rows(other, record, lacking).items(): put(lacking.pop(key), np.memmap(other, record, 'r')['row'][i])
+        if lacking:
+            for i,row in make(sorted(lacking.values())): put(i, row)
+
+def cached_rows(
+    folder:str, # Folder in `cache_dir()`; names all that rows depend on beside their keys
+    keys:list[str], # SHA-256 (hex) of what each row is made from, all different
+    shape:tuple[int,...], # Of a row
+    dtype:str, # Of a row
+    make # (positions in keys) -> pairs (position, row), in any order
+)->np.ndarray: # Rows, shape (N,*shape), mapped from disk, read only
+    "Rows that are made once"
+    keys,record = [bytes.fromhex(key) for key in keys], _record(shape, dtype)
+    file = cache_dir()/folder/f"{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}.rows"
+    try: _fill(file, record, keys, make)
+    except DataError: raise
+    except OSError as e: raise DataError(f"{file.parent}: cannot keep what was computed ({e.strerror}); free some space, "
+                                         "or set SIAMESE_SIG_CACHE to a folder that can be written to") from None
+    return np.memmap(file, record, 'r', shape=len(keys))['row']
+
+# %% ../nbs/00_data.ipynb #bab0f19e
+def cache_table()->pd.DataFrame: # One row a folder of the cache: files, megabytes
+    "What the cache holds"
+    rows = [(p.parent.relative_to(cache_dir()).as_posix(), p.stat().st_size/2**20) for p in cache_dir().rglob('*') if p.is_file()]
+    table = pd.DataFrame(rows, columns=['folder','megabytes'])
+    table['folder'] = ['/'.join(f.split('/')[:2]) if f.startswith(('images/','features/')) else f.split('/')[0] for f in table.folder]
+    return table.groupby('folder').megabytes.agg(['size','sum']).set_axis(['files','megabytes'], axis=1)
+
+def clear_cache():
+    "Remove all that the cache holds; it will be made again when it is needed"
+    shutil.rmtree(cache_dir(), ignore_errors=True)
+
+# %% ../nbs/00_data.ipynb #c8b3f75a
 def preprocess(
     path:str|Path, # An image file
     mode:str='ink', # 'ink' or 'seed'
     size:tuple[int,int]|None=None # (height, width); the mode's default in `SIZES` if None
 )->np.ndarray: # shape (*size,C), uint8; C is 1 for ink, 3 for seed
     "One file as the model will see it"
-    return _view(path, read_rgb(path), mode, size)
+    if mode not in SIZES: raise DataError(f"preprocess {mode!r}; expected one of {', '.join(SIZES)}")
+    try: return (ink_pixels if mode=='ink' else seed_pixels)(read_rgb(path), size or SIZES[mode])
+    except DataError as e: raise DataError(str(e) if str(path) in str(e) else f"{path}: {e}") from None
+
+# %% ../nbs/00_data.ipynb #e9a14f79
+def _code_version():
+    "Changes with the code that makes pixels"
+    code = (files('siamese_sig')/'data.py').read_bytes()
+    return hashlib.sha256(code+str([version(name) for name in ('pillow','numpy','scipy','scikit-image')]).encode()).hexdigest()[:8]
+
+def _decode(i, path, sha256, mode, size): # (i, image or the error)
+    try:
+        x = preprocess(path, mode, size)
+        if hashlib.sha256(Path(path).read_bytes()).hexdigest()!=sha256: raise DataError(f"{path}: has changed since its folder was read; read it again")
+        return i, x
+    except DataError as e: return i, str(e)
+
+def _decode_all(jobs, what):
+    "`_decode` each job: on all cores, unless there are so few that starting processes takes longer"
+    if len(jobs)<200: return (_decode(*job) for job in progress(jobs, what))
+    from joblib import Parallel, delayed # here, because `verify` starts in less time without it
+    return progress(Parallel(n_jobs=-1, return_as='generator_unordered')(delayed(_decode)(*job) for job in jobs), what, len(jobs))
 
 def load_images(
     images:pd.DataFrame, # Needs the columns path and sha256
     mode:str='ink', # 'ink' or 'seed', see `preprocess`
     size:tuple[int,int]|None=None # (height, width); the mode's default if None
-)->tuple[np.ndarray,pd.Series]: # x (N distinct images,H,W,C) uint8; for each row of `images`, its position in x
+)->tuple[np.ndarray,pd.Series]: # x (N distinct images,H,W,C) uint8, read only; for each row of `images`, its position in x
     "Decode every distinct image once"
-    code,_ = pd.factorize(images.sha256)
-    firsts = images.path[~pd.Series(code).duplicated().to_numpy()]
-    x,bad = [],[]
-    for path in progress(firsts, f'reading images ({mode})'):
-        try: x.append(preprocess(path, mode, size))
-        except DataError as e: bad.append(str(e))
-    if bad: raise DataError(f"{len(bad)} of {len(firsts)} images cannot be used: {bad[0] if len(bad)==1 else _examples(bad)}")
-    return np.stack(x), pd.Series(code, images.index)
+    if mode not in SIZES: raise DataError(f"preprocess {mode!r}; expected one of {', '.join(SIZES)}")
+    code,keys = pd.factorize(images.sha256)
+    paths,size,bad = images.path[~pd.Series(code).duplicated().to_numpy()].tolist(), tuple(size or SIZES[mode]), []
+    def make(missing):
+        for i,x in _decode_all([(i, paths[i], keys[i], mode, size) for i in missing], f'reading images ({mode})'):
+            if isinstance(x, str): bad.append(x)
+            else: yield i, x
+        if bad: raise DataError(f"{len(bad)} of {len(paths)} images cannot be used: {bad[0] if len(bad)==1 else _examples(sorted(bad))}")
+    x = cached_rows(f"images/{mode}-{size[0]}x{size[1]}-{_code_version()}", list(keys), (*size, 1 if mode=='ink' else 3), 'uint8', make)
+    return x, pd.Series(code, images.index)
 
 # %% ../nbs/00_data.ipynb #38203db1
 def image_traits(
@@ -491,7 +593,7 @@ def image_traits(
 
 SCANNER = ['brightest','darkest','grey_levels','background','ink_grey','height','width'] # traits that no pen movement makes
 
-# %% ../nbs/00_data.ipynb #555d2d43
+# %% ../nbs/00_data.ipynb #04d4caa2
 def _as_grey(x): # what the model sees, (H,W,C), as dark ink on light paper
     return 255-x[...,0] if x.shape[-1]==1 else np.asarray(Image.fromarray(x).convert('L'))
 
@@ -501,21 +603,21 @@ def read_traits(
     size:tuple[int,int]|None=None # (height, width); the mode's default if None
 )->pd.DataFrame: # One row an image: pixels (hash of the decoded scan), raw_* and seen_* traits
     "The traits of each image, in the file and as the model will see it"
-    found = {}
-    for path,key in progress(list(images.drop_duplicates('sha256')[['path','sha256']].itertuples(index=False)), 'measuring images'):
-        rgb = read_rgb(path)
-        seen = _view(path, rgb, mode, size)
+    found,(x,position) = {}, load_images(images, mode, size)
+    for i,path,key in progress(list(images.drop_duplicates('sha256')[['path','sha256']].itertuples()), 'measuring images'):
+        rgb,seen = read_rgb(path),x[position[i]]
         found[key] = dict(pixels=hashlib.sha256(rgb.tobytes()+str(rgb.shape).encode()).hexdigest(),
                           **{f'raw_{k}': v for k,v in image_traits(np.asarray(Image.fromarray(rgb).convert('L'))).items()},
                           **{f'seen_{k}': v for k,v in image_traits(_as_grey(seen)).items()})
     return pd.DataFrame([found[key] for key in images.sha256], index=images.index)
 
-# %% ../nbs/00_data.ipynb #c9ff0397
+# %% ../nbs/00_data.ipynb #dfc70c8b
 def shortcut_table(
     traits:pd.DataFrame, # From `read_traits`
     pairs:pd.DataFrame # a, b (index labels of traits), label
 )->pd.DataFrame: # One row a trait; columns in_file, as_seen: AUC in [0,1]; scanner: is it none of the pen's?
     "AUC of the difference in each trait, in the files and as the model sees them"
+    from sklearn.metrics import roc_auc_score # here, because it loads slowly
     if pairs.label.nunique()<2: raise DataError(f"{len(pairs)} pairs of one class; expected genuine and forged pairs")
     auc = lambda name: roc_auc_score(pairs.label, np.abs(traits[name][pairs.a].to_numpy()-traits[name][pairs.b].to_numpy()))
     names = [name.removeprefix('raw_') for name in traits if name.startswith('raw_')]
@@ -536,7 +638,7 @@ def plot_shortcuts(
     ax.set_yticklabels([f'{n} (scanner)' if s else n for n,s in zip(table.index, table.scanner)]); ax.invert_yaxis(); ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/00_data.ipynb #ca3681e4
+# %% ../nbs/00_data.ipynb #34406947
 def index_pairs(
     pairs:pd.DataFrame, # a, b (index labels of images), label
     position:pd.Series # From `load_images`: where in x each row of the image table is
@@ -544,6 +646,15 @@ def index_pairs(
     "Pairs of table rows as pairs of array positions"
     a,b = (position[pairs[side]].to_numpy('int32') for side in 'ab')
     return a, b, pairs.label.to_numpy('float32')
+
+def _look_up(x):
+    "A TensorFlow function (positions) -> rows of x as float32; pixels as ink in [0,1]. x stays where it is, on disk or in memory"
+    import tensorflow as tf
+    scale = lambda v: tf.cast(v, tf.float32)/255 if v.dtype==tf.uint8 else v
+    if not isinstance(x, np.memmap):
+        held = tf.constant(x)
+        return lambda i: scale(tf.gather(held, i))
+    return lambda i: scale(tf.ensure_shape(tf.numpy_function(lambda j: x[j], [i], x.dtype), (None,*x.shape[1:])))
 
 def pair_batches(
     x:np.ndarray, # Images (N,H,W,C) uint8, or features (N,F) float32
@@ -556,14 +667,52 @@ def pair_batches(
 ): # A tf.data.Dataset of ((x_a, x_b), label); images as float32 in [0,1], label (B,1)
     "A dataset that trains or tests a Siamese network"
     import tensorflow as tf
-    x,a,b,label = (tf.constant(v) for v in (x, a, b, np.reshape(label, (-1,1))))
+    look,(a,b,label) = _look_up(x), (tf.constant(v) for v in (a, b, np.reshape(label, (-1,1))))
     n = len(a)
     one_pass = lambda i: tf.data.Dataset.from_tensor_slices(
         tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([seed, tf.cast(i, tf.int32)]))).batch(batch_size)
     ids = tf.data.Dataset.range(n).batch(batch_size) if seed is None else tf.data.Dataset.counter().flat_map(one_pass).skip(skip)
-    scale = lambda v: tf.cast(v, tf.float32)/255 if v.dtype==tf.uint8 else v
-    look_up = lambda i: ((scale(tf.gather(x, tf.gather(a, i))), scale(tf.gather(x, tf.gather(b, i)))), tf.gather(label, i))
-    return ids.map(look_up, num_parallel_calls=2).prefetch(2)
+    pair = lambda i: ((look(tf.gather(a, i)), look(tf.gather(b, i))), tf.gather(label, i))
+    return ids.map(pair, num_parallel_calls=2).prefetch(2)
+
+# %% ../nbs/00_data.ipynb #f12df10a
+def batch_pairs(
+    writer:np.ndarray, # shape (B,)
+    forged:np.ndarray # shape (B,), bool
+)->tuple[np.ndarray,np.ndarray,np.ndarray,np.ndarray]: # a, b: positions, int32, (P,); label, float32, (P,); weight, float32, (P,), mean 1
+    "All pairs among some images whose first is genuine: genuine, skilled and random forgeries"
+    i,j = np.triu_indices(len(writer), 1)
+    i,j = np.where(forged[i], j, i), np.where(forged[i], i, j) # the forged one second
+    keep = ~forged[i] & ~(forged[j]&(writer[i]!=writer[j]))
+    i,j = i[keep].astype('int32'), j[keep].astype('int32')
+    kind = np.where(forged[j], 1, np.where(writer[i]!=writer[j], 2, 0)) # genuine, skilled, random
+    counts = np.bincount(kind, minlength=3)
+    share = np.array([.5, .25, .25]) if counts.all() else np.where(counts>0, .5, 0)
+    return i, j, (kind>0).astype('float32'), (share*len(i)/np.maximum(counts, 1))[kind].astype('float32')
+
+def writer_batches(
+    x:np.ndarray, # Images (N,H,W,C) uint8
+    writer:np.ndarray, # shape (N,)
+    forged:np.ndarray, # shape (N,), bool
+    writers:int=8, # P, a batch
+    each:int=4, # K, genuine and as many forged signatures of each; drawn again from a writer who has fewer
+    seed:int=0, # Of the draws
+    skip:int=0 # Batches to leave out at the start
+): # A tf.data.Dataset of ((images, a, b), label (P,1), weight (P,)) without end
+    "Batches of a few writers with all pairs among them"
+    import tensorflow as tf
+    rows = {w: [np.flatnonzero((writer==w)&(forged==f)) for f in (False,True)] for w in np.unique(writer)}
+    names = [w for w,(genuine,fakes) in rows.items() if len(genuine)>1 and len(fakes)]
+    if len(names)<2: raise DataError(f"{len(names)} writers with two genuine signatures and a forgery; expected at least 2")
+    p = min(writers, len(names))
+    a,b,label,weight = batch_pairs(np.repeat(np.arange(p), 2*each), np.tile(np.repeat([False,True], each), p))
+    def draw(n): # positions of the images of batch n
+        rng = np.random.default_rng([seed, n])
+        some = lambda of: rng.permutation(np.resize(rng.permutation(of), each))
+        return np.concatenate([some(kind) for w in rng.choice(len(names), p, replace=False) for kind in rows[names[w]]])
+    look = _look_up(x)
+    batch = lambda n: ((look(tf.ensure_shape(tf.numpy_function(draw, [n], tf.int64), (2*p*each,))), a, b), label[:,None], weight)
+    return tf.data.Dataset.counter(skip).map(batch, num_parallel_calls=2).prefetch(2)
 
 # %% ../nbs/00_data.ipynb #dcbf0601
 def show_pairs(
@@ -725,13 +874,8 @@ def download_kaggle(
     shutil.rmtree(folder)
     return root
 
-# %% ../nbs/00_data.ipynb #4cfb87a6
+# %% ../nbs/00_data.ipynb #f5d3bb88
 ASSETS = files('siamese_sig')/'assets' # what the package brings along
-
-def cache_dir()->Path:
-    "Where the package keeps what it can make again: `SIAMESE_SIG_CACHE`, or the platform's cache folder"
-    from platformdirs import user_cache_path
-    return Path(os.environ.get('SIAMESE_SIG_CACHE') or user_cache_path('siamese_sig', appauthor=False))
 
 def embedded_data()->Path: # Root of a data set in Kaggle's layout
     "The synthetic signatures that come with the package"
