@@ -6,12 +6,12 @@ Genuine signatures of a person come from this person's pens; a forger writes wit
 leaves alike on purpose (a network would learn nothing else). Features are kept beside the output and are not made again.
 """
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 
-from siamese_sig.data import write_whole
+from siamese_sig.data import progress, write_whole
 from siamese_sig.evidence import FEATURES, SIZE, fit_evidence, image_features, save_evidence
 from siamese_sig.synth import _box, _draw_pen, _sign, draw_writer, render
 
@@ -29,16 +29,17 @@ def ink(seed, writer, index, forged, pen_change, skill=None, size=SIZE, margin=4
     return (render(path, pen, scale, origin, tuple(size), thick, rng) >= .5).astype("uint8")*np.uint8(255)
 
 
+def one_writer(writer, tries, seed, pens, skill):
+    "Records of a writer's signatures and of the forgeries of them, which three forgers make"
+    change = np.random.default_rng([seed, writer]).normal(0, pens, 3)
+    return np.array([image_features(ink(seed, writer, i, f, change[i % 3], skill)) for f, i in tries], FEATURES)
+
+
 def corpus(writers, genuine, forged, seed, pens, skill=None):
     "Records, writer, forged of the synthetic set; `pens`: standard deviation of a forger's log line width from the writer's; `skill` of all forgers"
     tries = [(f, i) for f, n in ((False, genuine), (True, forged)) for i in range(n)]
-    features, start = np.empty(writers*len(tries), FEATURES), time.time()
-    for w in range(1, writers+1):
-        change = np.random.default_rng([seed, w]).normal(0, pens, 3)
-        for k, (f, i) in enumerate(tries):
-            features[(w-1)*len(tries)+k] = image_features(ink(seed, w, i, f, change[i % 3], skill))
-        if w % 50 == 0:
-            print(f"{w} of {writers} writers, {time.time()-start:.0f} s", flush=True)
+    work = Parallel(n_jobs=-1, return_as="generator")(delayed(one_writer)(w, tries, seed, pens, skill) for w in range(1, writers+1))
+    features = np.concatenate(list(progress(work, "writing and measuring", writers)))
     return features, np.repeat(np.arange(1, writers+1), len(tries)), np.tile([f for f, _ in tries], writers)
 
 
