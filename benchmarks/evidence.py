@@ -4,23 +4,27 @@ Example: python benchmarks/evidence.py sign_data evidence.npz features-600-5-4-3
 
 `evidence.npz` and the features of the synthetic signatures it was fitted on come from scripts/fit_evidence.py. Writers of the
 data set up to number `--last` are used, no others. EER in %, 95 % intervals from resampling writers. k references: ten draws of
-k genuine signatures of each writer, pooled; random forgeries are one genuine signature of each other writer.
+k genuine signatures of each writer, pooled, and once the first k files; random forgeries are one genuine signature of each
+other writer.
 """
 import argparse
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from siamese_sig.data import preprocess, progress, read_images, write_whole
-from siamese_sig.evaluate import eer, far_frr, writer_bootstrap
-from siamese_sig.evidence import (DISTANCES, FEATURES, MUTUAL, PEN_CHANGE, SIZE, TRAITS, _columns, _training_pairs, image_features,
-                                  load_evidence, nonnegative_logistic, pair_distances, reference_logit, space_distances)
+from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
+from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, _columns, _training_pairs, all_distances, head_logits, image_features,
+                                  load_evidence, mix_heads, nonnegative_logistic, space_distances, space_vectors)
 
-FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns warped", "written: rows warped", "written: profile"),
+FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns", "written: profile"),
             "hinge": ("written: hinge 4", "written: hinge 8", "written: hinge 16"), "run lengths": ("written: run", "written: gap"),
-            "image features": ("written: image",), "blocks": ("written: boxed blocks", "written: centred blocks"), "context": ("written: context",),
-            "grid angles": ("written: coarse angle", "written: boxed angle"), "traits": ("trait",), "whitened spaces": ("space",),
+            "image features": ("written: image",), "blocks": ("written: blocks",), "context": ("written: context",),
+            "grid angle": ("written: coarse angle",), "traits": ("trait",), "whitened spaces": ("space",),
             "constant width, all": ("constant",)}
 
 
@@ -49,10 +53,10 @@ class Real:
         m[self.a, self.b] = m[self.b, self.a] = score
         return m
 
-    def sets(self, logit, k, rule):
-        "Fused score, kind and claimed writer of all questions of all draws"
+    def sets(self, logit, k, rule, draws=None):
+        "Fused score, kind and claimed writer of all questions of all draws of references"
         m, out = self.matrix(logit), []
-        for draw in self.draws:
+        for draw in draws or self.draws:
             for w in self.people:
                 refs, rest = draw[w][:k], draw[w][k:]
                 if not len(rest):
@@ -64,7 +68,7 @@ class Real:
         return [np.concatenate(v) for v in zip(*out)]
 
 
-RULES = {"mean": lambda s, m: s.mean(1), "closest": lambda s, m: s.min(1), "normalised": reference_logit}
+RULES = {"mean": lambda s, m: s.mean(1), "closest": lambda s, m: s.min(1), "normalised": lambda s, m: fuse(1/(1+np.exp(-s)), np.full(len(s), m), "normalised")}
 
 
 def rates(score, kind, writer, repeats):
@@ -78,19 +82,12 @@ def rates(score, kind, writer, repeats):
     return out
 
 
-def row(name, real, logit, repeats, rules=tuple(RULES)):
+def row(name, real, logit, repeats, rules=tuple(RULES), draws=None):
     "A line of the table"
     cells = [name, " / ".join(rates(logit, real.kind, real.claimed, repeats))]
     for k in (5, 10):
-        cells += [" / ".join(rates(*real.sets(logit, k, RULES[r]), repeats if r == "normalised" else 0)) for r in rules]
+        cells += [" / ".join(rates(*real.sets(logit, k, RULES[r], draws), repeats if r == "normalised" else 0)) for r in rules]
     print("| "+" | ".join(cells)+" |", flush=True)
-
-
-def mixed(evidence, logits, a, b, rule=PEN_CHANGE):
-    "As `evidence_logit`, from the logits of both heads, shape (P,2)"
-    pen = np.abs(a["traits"]-b["traits"])[:, TRAITS.index("pen")]
-    share = 1/(1+np.exp(np.clip((rule[0]-pen)/rule[1], -50, 50)))
-    return (1-share)*logits[:, 0]+share*logits[:, 1]
 
 
 def kept(path, make):
@@ -101,9 +98,10 @@ def kept(path, make):
     return np.load(path)
 
 
-def distances(path, evidence, a, b):
+def distances(path, evidence, features, a, b):
     "All columns, those that depend on no fit from a file"
-    return np.concatenate([kept(path, lambda: pair_distances(a, b)), *(space_distances(s, a, b) for s in evidence.spaces)], 1)
+    spaces = [space_distances(space_vectors(s, features), a, b) for s in evidence.spaces]
+    return np.concatenate([kept(path, lambda: all_distances((), features, a, b)), *spaces], 1)
 
 
 def measured(path, inks):
@@ -117,17 +115,33 @@ def changed_pens(real, features, evidence, out, plain):
     a, b, forged = real.a[use], real.b[use], real.kind[use] == 1
     threshold = {h: eer(plain[h][use], forged)[1] for h in plain}
     print("\n| questioned ink | " + " | ".join(f"{h}: EER; FAR, FRR at the unchanged threshold" for h in plain) + " |\n|" + "---|"*(len(plain)+1))
-    for name, change in (("unchanged", None), ("dilated", ndimage.maximum_filter), ("eroded", ndimage.minimum_filter)):
+    changes = {"unchanged": None, "1 px wider": (ndimage.maximum_filter, 2), "1 px narrower": (ndimage.minimum_filter, 2),
+               "dilated, 1 px on each side": (ndimage.maximum_filter, 3), "eroded, 1 px on each side": (ndimage.minimum_filter, 3)}
+    for name, change in changes.items():
         if change is None:
             scores = {h: v[use] for h, v in plain.items()}
         else:
-            inks = [change(x, 3) if (change(x, 3) > 127).sum() > 50 else x for x in real.ink]
-            other = measured(out/f"features-{name}.npy", inks)
-            x = distances(out/f"distances-{name}.npy", evidence, features[a], other[b])
-            z = (np.log(x+.02)-evidence.center)/evidence.scale@evidence.weight.T+evidence.bias
-            scores = {"written": z[:, 0], "constant": z[:, 1], "rule": mixed(evidence, z, features[a], other[b])}
+            slug = name.replace(",", "").replace(" ", "-")
+            inks = [y if ((y := change[0](x, change[1])) > 127).sum() > 50 else x for x in real.ink]
+            other = measured(out/f"features-{slug}.npy", inks)
+            both = np.concatenate([features, other])
+            z = head_logits(evidence, distances(out/f"distances-{slug}.npy", evidence, both, a, b+len(features)))
+            scores = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, features["traits"][a]-other["traits"][b])}
         print(f"| {name} | " + " | ".join(f"{100*eer(s, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(s, forged, threshold[h]))
                                          for h, s in scores.items()) + " |", flush=True)
+
+
+def control(real, traits, made, forged):
+    "EER of telling forgeries from genuine signatures by the traits of the questioned image alone, no reference at all; synthetic fit, six-fold fit"
+    def fit(x, y):
+        return make_pipeline(StandardScaler(), LogisticRegression(C=.01, class_weight="balanced", max_iter=1000)).fit(x, y)
+    alone, order = np.zeros(len(traits)), np.random.default_rng(0).permutation(real.people)
+    for fold in range(6):
+        held = np.isin(real.writer, order[fold::6])
+        alone[held] = fit(traits[~held], real.forged[~held]).decision_function(traits[held])
+    for name, s in (("synthetic", fit(made, forged).decision_function(traits)), ("real writers, six folds", alone)):
+        low, high = writer_bootstrap(s, real.forged, real.writer, repeats=300)
+        print(f"reference-free control, {name}: EER {100*eer(s, real.forged)[0]:.1f} [{100*low:.1f}, {100*high:.1f}]")
 
 
 def main():
@@ -142,20 +156,21 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     evidence, real = load_evidence(args.evidence), Real(args.data, args.last)
     features = measured(args.out/"features.npy", real.ink)
-    d = distances(args.out/"distances.npy", evidence, features[real.a], features[real.b])
+    d = distances(args.out/"distances.npy", evidence, features, real.a, real.b)
     with np.load(args.synthetic) as f:
         made, writer, forged = f["features"], f["writer"], f["forged"]
     rest = np.flatnonzero(writer > np.median(writer))
     sa, sb, y = _training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
-    sd = distances(args.out/"distances-synthetic.npy", evidence, made[rest[sa]], made[rest[sb]])
+    sd = distances(args.out/"distances-synthetic.npy", evidence, made, rest[sa], rest[sb])
     x, sx = ((np.log(v+.02)-evidence.center)/evidence.scale for v in (d, sd))
     names = np.array(DISTANCES+tuple(f"space {i}" for i in range(d.shape[1]-len(DISTANCES))))
     print(f"{len(real.writer)} images of {len(real.people)} writers, {np.bincount(real.kind).tolist()} genuine, skilled, random pairs\n")
     print("| skilled / random EER | 1 reference | " + " | ".join(f"{k}, {r}" for k in (5, 10) for r in RULES) + " |\n|" + "---|"*8)
-    z = x@evidence.weight.T+evidence.bias
-    plain = {"written": z[:, 0], "constant": z[:, 1], "rule": mixed(evidence, z, features[real.a], features[real.b])}
+    z, traits = head_logits(evidence, d), features["traits"]
+    plain = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, traits[real.a]-traits[real.b])}
     for name, logit in plain.items():
         row(f"all, synthetic: {name}", real, logit, args.repeats)
+    row("the same, references: the first k files of a writer", real, plain["rule"], args.repeats, draws=[real.genuine])
     for name, starts in FAMILIES.items():
         use = np.array([n.startswith(starts) for n in names])
         weight, _ = nonnegative_logistic(sx[:, use], y, 15.)
@@ -169,7 +184,9 @@ def main():
         logit[held] = x[held][:, sees]@weight+bias
     row("all, real writers, six folds of writers (not shipped)", real, logit, args.repeats)
     changed_pens(real, features, evidence, args.out, plain)
-    print(f"\nmutual {MUTUAL}, pen change {PEN_CHANGE}")
+    print()
+    control(real, traits, made["traits"], forged)
+    print(f"pen change {PEN_CHANGE}")
 
 
 if __name__ == "__main__":

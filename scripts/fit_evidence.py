@@ -16,9 +16,9 @@ from siamese_sig.evidence import FEATURES, SIZE, fit_evidence, image_features, s
 from siamese_sig.synth import _box, _draw_pen, _sign, draw_writer, render
 
 
-def ink(seed, writer, index, forged, pen_change, size=SIZE, margin=4):
+def ink(seed, writer, index, forged, pen_change, skill=None, size=SIZE, margin=4):
     "A signature as `signature_ink` draws it, a forgery with the forger's own pen: log width `pen_change` from the writer's"
-    path, pen, rng = _sign(seed, writer, index, forged, None)
+    path, pen, rng = _sign(seed, writer, index, forged, skill)
     if forged:
         pen = _draw_pen(draw_writer(seed, writer).pen+pen_change, .1, np.random.default_rng([seed, writer, index]))
     left, top, w, h = _box(path)
@@ -29,14 +29,14 @@ def ink(seed, writer, index, forged, pen_change, size=SIZE, margin=4):
     return (render(path, pen, scale, origin, tuple(size), thick, rng) >= .5).astype("uint8")*np.uint8(255)
 
 
-def corpus(writers, genuine, forged, seed, pens):
-    "Records, writer, forged of the synthetic set; `pens`: standard deviation of a forger's log line width from the writer's"
+def corpus(writers, genuine, forged, seed, pens, skill=None):
+    "Records, writer, forged of the synthetic set; `pens`: standard deviation of a forger's log line width from the writer's; `skill` of all forgers"
     tries = [(f, i) for f, n in ((False, genuine), (True, forged)) for i in range(n)]
     features, start = np.empty(writers*len(tries), FEATURES), time.time()
     for w in range(1, writers+1):
         change = np.random.default_rng([seed, w]).normal(0, pens, 3)
         for k, (f, i) in enumerate(tries):
-            features[(w-1)*len(tries)+k] = image_features(ink(seed, w, i, f, change[i % 3]))
+            features[(w-1)*len(tries)+k] = image_features(ink(seed, w, i, f, change[i % 3], skill))
         if w % 50 == 0:
             print(f"{w} of {writers} writers, {time.time()-start:.0f} s", flush=True)
     return features, np.repeat(np.arange(1, writers+1), len(tries)), np.tile([f for f, _ in tries], writers)

@@ -81,7 +81,7 @@ def data_audit(root:Annotated[Path, typer.Argument(help="Data set in Kaggle's la
     _say('\nshortcuts: AUC of the difference of one trait between the images of a test pair; 0.5 says nothing\n'
          f"{shortcuts.rename(columns=dict(as_seen=f'as_seen ({preprocess.value})')).round(3).to_string()}")
 
-# %% ../nbs/07_cli.ipynb #0aafb1a7
+# %% ../nbs/07_cli.ipynb #f56ba128
 def _size(text): # '224' or '112x208' -> (height, width)
     from siamese_sig.data import DataError
     try: h,w = (int(n) for n in (text.split('x') if 'x' in text else (text,text)))
@@ -96,17 +96,29 @@ def _finish(run): # what both train and resume end with
     _say(f"trained: {run}\nvalidation: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} pairs; "
          f"threshold {c['threshold']:.4f}\nnext: siamese-sig evaluate {run}")
 
+def _references(references): # calibrations by number of references, in words
+    return '\n'.join(f"{k:>2} references: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} questions, threshold {c['threshold']:.3f}" for k,c in references.items())
+
+def _adapt(start, data, out):
+    "train --from bundled"
+    from siamese_sig.data import DataError
+    if start!='bundled': raise DataError(f"--from {start!r}; expected bundled")
+    if data is None: raise DataError("no --data; expected a folder with signatures and forgeries of your writers")
+    from siamese_sig.verify import adapt
+    _say(f"{_references(adapt(data, out).references)}\n(writers judged by what the others had taught)\n{out}; next: siamese-sig verify --model {out} …")
+
 def _train(out, work): # work() -> run; tell how to go on after Ctrl-C
     try: _finish(work())
     except KeyboardInterrupt:
         typer.echo(f"\ninterrupted; the epochs so far are kept. Go on with: siamese-sig train --resume {out}", err=True)
         raise typer.Exit(130) from None
 
-# %% ../nbs/07_cli.ipynb #d58b1ba9
-@app.command(epilog="Examples: siamese-sig train --data sign_data --backbone MobileNetV2 --out runs/first  |  siamese-sig train --resume runs/first")
+# %% ../nbs/07_cli.ipynb #826bb17b
+@app.command(epilog="Examples: siamese-sig train --data sign_data --backbone MobileNetV2 --out runs/first  |  siamese-sig train --resume runs/first  |  siamese-sig train --from bundled --data my_scans --out mine")
 def train(data:Annotated[Optional[Path], typer.Option(help="Data set in Kaggle's layout; by default the embedded synthetic one.")]=None,
           out:Annotated[Optional[Path], typer.Option(help="New run folder.")]=None,
           resume:Annotated[Optional[Path], typer.Option(help="Run folder of an interrupted training; its own settings are used.")]=None,
+          start:Annotated[Optional[str], typer.Option('--from', help="bundled: adapt the bundled verifier to your writers instead of training a network.")]=None,
           backbone:Annotated[Backbone, typer.Option()]=Backbone.custom_cnn,
           weights:Annotated[str, typer.Option(help="imagenet, none or a .h5 file; by default none for custom_cnn, else imagenet.")]='default',
           frozen:Annotated[Optional[bool], typer.Option(help="Keep the encoder's weights; by default if it has weights.")]=None,
@@ -123,9 +135,10 @@ def train(data:Annotated[Optional[Path], typer.Option(help="Data set in Kaggle's
           jit_compile:Annotated[bool, typer.Option(help="Compile with XLA: slow to start, faster steps.")]=False,
           patience:int=3, seed:int=0):
     "Train a Siamese network into a run folder. The default numbers are the seed notebook's."
-    settings = {k: v.value if isinstance(v, Enum) else v for k,v in locals().items() if k not in ('data','out','resume','size')}
+    settings = {k: v.value if isinstance(v, Enum) else v for k,v in locals().items() if k not in ('data','out','resume','size','start')}
     from siamese_sig.data import DataError, default_data
     if resume is None and out is None: raise DataError("no --out; expected a new run folder, for example --out runs/first")
+    if start: return _adapt(start, data, out)
     _load_tensorflow()
     from siamese_sig.train import resume_run, train_run
     if resume: return _train(resume, lambda: resume_run(resume, verbose=_bars()))
@@ -198,7 +211,7 @@ def score(pairs:Annotated[Path, typer.Argument(help="csv with the columns query 
     bad = int((scored.error!='').sum())
     _say(f"{len(scored)-bad} rows scored, {bad} with errors: {out}")
 
-# %% ../nbs/07_cli.ipynb #1aa830a8
+# %% ../nbs/07_cli.ipynb #653ef672
 @app.command(epilog="Example: siamese-sig enrol signatures --out refs.npz   (signatures/007/*.png are genuine ones of 007)")
 def enrol(folder:Annotated[Path, typer.Argument(help="A folder a writer, with genuine signatures.")],
           out:Annotated[Path, typer.Option(help="File to write, such as refs.npz; it holds no image.")], model:Model=None):
@@ -214,8 +227,7 @@ def calibrate(folder:Annotated[Path, typer.Argument(help="Folders NNN and NNN_fo
     "Choose thresholds and probabilities on signatures of your own."
     from siamese_sig.verify import Verifier, calibrate as calibrate_
     made = calibrate_(Verifier.load(model), folder, out)
-    _say('\n'.join(f"{k:>2} references: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} questions, threshold {c['threshold']:.3f}"
-                   for k,c in made.references.items())+f"\n{out}; next: siamese-sig verify --calibration {out} …")
+    _say(f"{_references(made.references)}\n{out}; next: siamese-sig verify --calibration {out} …")
 
 @app.command(epilog="Example: siamese-sig export runs/first --format litert --out deploy")
 def export(run:Annotated[Path, typer.Argument(help="Run folder.")],

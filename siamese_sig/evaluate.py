@@ -112,17 +112,18 @@ def writer_bootstrap(
         if forged[drawn].any() and not forged[drawn].all(): values.append(statistic(score[drawn], forged[drawn]))
     return tuple(float(v) for v in np.quantile(values, (.025,.975)))
 
-# %% ../nbs/04_evaluate.ipynb #56ddadce
+# %% ../nbs/04_evaluate.ipynb #e303873f
 def _logit(score): return np.log(np.clip(score, 1e-6, 1-1e-6)/(1-np.clip(score, 1e-6, 1-1e-6)))
 
 def fit_calibration(
     score:np.ndarray, # Of validation pairs, shape (P,)
-    forged:np.ndarray # shape (P,), bool or 0/1
+    forged:np.ndarray, # shape (P,), bool or 0/1
+    even:bool=False # Weigh both classes alike, whatever their numbers: P(forged) then assumes that they were equally likely
 )->dict: # slope, intercept of the logit; thresholds by operating point, and the balanced one; eer, pairs and forged share of the validation pairs
     "Platt scaling and the thresholds, from validation pairs"
     from sklearn.linear_model import LogisticRegression
     score,forged = _check_scores(score, forged)
-    line = LogisticRegression(C=1e6).fit(_logit(score)[:,None], forged)
+    line = LogisticRegression(C=1e6, class_weight='balanced' if even else None).fit(_logit(score)[:,None], forged)
     rate,threshold = eer(score, forged)
     thresholds = dict(balanced=threshold) | {f'far_{100*far:g}': threshold_at_far(score, forged, far) for far in (.01,.001)}
     return dict(slope=float(line.coef_[0,0]), intercept=float(line.intercept_[0]), threshold=threshold, thresholds=thresholds,
@@ -213,22 +214,23 @@ def reference_trials(
     if not rows: raise DataError(f"no writer with more than {k} genuine signatures; expected at least {k+1} of one writer for {k} references")
     return pd.DataFrame(rows, columns=['query','writer','kind','refs']), sorted(set(images.writer)-set(fit))
 
-# %% ../nbs/04_evaluate.ipynb #0b0bd86b
+# %% ../nbs/04_evaluate.ipynb #f046a41e
 FUSIONS = ('mean','closest','normalised')
 
 def fuse(
     score:np.ndarray, # Of each query against its references, shape (Q,k)
     mutual:np.ndarray, # Mean logit of the scores among the references of each query, shape (Q,); 0 for k=1
     rule:str='mean', # One of `FUSIONS`
-    weight:float=.7 # Of the mutual logit, for 'normalised'
+    weight:float=.8 # Of the mutual logit for very many references, for 'normalised'
 )->np.ndarray: # shape (Q,), in [0,1], low = alike
     "One score a query"
     if rule not in FUSIONS: raise DataError(f"rule {rule!r}; expected one of {', '.join(FUSIONS)}")
     if rule=='mean': return score.mean(1)
     if rule=='closest': return score.min(1)
-    return 1/(1+np.exp(weight*mutual-np.sort(_logit(score), axis=1)[:,:3].mean(1)))
+    k = score.shape[1]
+    return 1/(1+np.exp(weight*k/(k+1)*mutual-np.sort(_logit(score), axis=1)[:,:3].mean(1)))
 
-# %% ../nbs/04_evaluate.ipynb #c2e4c345
+# %% ../nbs/04_evaluate.ipynb #70922f1a
 def score_trials(
     compare, # (a, b), positions of images, each of shape (P,) -> scores (P,)
     position:pd.Series, # For each index label of the images its position
@@ -257,7 +259,7 @@ def calibrate_references(
         if (images[~images.forged].drop_duplicates('sha256').groupby('writer').size()<=k).all(): continue
         trials,_ = reference_trials(images, k)
         trials,rule = trials[trials.kind!='random'], 'mean' if k==1 else 'normalised'
-        out[str(k)] = fit_calibration(score_trials(compare, position, trials, rule), (trials.kind=='skilled').to_numpy()) | dict(rule=rule)
+        out[str(k)] = fit_calibration(score_trials(compare, position, trials, rule), (trials.kind=='skilled').to_numpy(), even=True) | dict(rule=rule)
     return out
 
 def trial_metrics(

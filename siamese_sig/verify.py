@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['POINTS', 'EvidenceMatcher', 'RunMatcher', 'file_features', 'Verdict', 'Enrolled', 'Verifier', 'explain', 'enrol',
-           'read_enrolled', 'calibrate', 'score_table', 'score_file']
+           'read_enrolled', 'calibrate', 'adapt', 'score_table', 'score_file']
 
-# %% ../nbs/06_verify.ipynb #164d6a23
+# %% ../nbs/06_verify.ipynb #1d578da1
 import hashlib, json
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np, pandas as pd
 
-from .data import ASSETS, DataError, cached_rows, preprocess, progress, read_signatures, write_whole
+from .data import ASSETS, DataError, cached_rows, check_vacant, preprocess, progress, read_signatures, whole_folder, write_whole
 from .evaluate import calibrate_references, fuse, probability
-from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, evidence_score, image_features, load_evidence, match_map
+from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
-# %% ../nbs/06_verify.ipynb #d2761ebe
+# %% ../nbs/06_verify.ipynb #c06ed837
 class EvidenceMatcher:
     "The bundled way to compare: classical evidence, weighed on synthetic signatures"
     dtype,shape = FEATURES,()
@@ -42,7 +42,7 @@ class EvidenceMatcher:
         b:np.ndarray # Positions in features, shape (P,)
     )->np.ndarray: # Scores, shape (P,), in [0,1], low = alike
         "The scores of pairs"
-        return evidence_score(self.evidence, features[a], features[b])
+        return evidence_score(self.evidence, features, a, b)
 
     def notes(self, features)->list[str]: # of the references, then the questioned one
         pen = features['traits'][:,TRAITS.index('pen')]
@@ -118,7 +118,7 @@ def file_features(
     for i,c in enumerate(content): errors[i] = errors[i] or (errors[first[place[c]]] if c else errors[i])
     return rows[[place.get(c, 0) for c in content]] if keys else np.zeros((len(paths), *matcher.shape), matcher.dtype), errors
 
-# %% ../nbs/06_verify.ipynb #1cb3d5cd
+# %% ../nbs/06_verify.ipynb #d0378494
 class Verdict(NamedTuple):
     "What is said about one questioned signature"
     verdict:str # 'genuine', 'forged' or 'inconclusive'
@@ -144,12 +144,13 @@ class Verifier:
 
     @classmethod
     def load(cls,
-        run:str|Path|None=None, # Run folder that was trained and evaluated; None: the bundled verifier
+        run:str|Path|None=None, # Run folder that was trained and evaluated, or folder that `adapt` made; None: the bundled verifier
         calibration:str|Path|None=None # From `calibrate`; None: the one that the matcher came with
     ):
         "The bundled verifier, or that of a run"
-        matcher = EvidenceMatcher(ASSETS/'verifier'/'evidence.npz') if run is None else RunMatcher(run)
-        file = Path(calibration or (ASSETS/'verifier' if run is None else Path(run))/'calibration.json')
+        folder = ASSETS/'verifier' if run is None else Path(run)
+        matcher = EvidenceMatcher(folder/'evidence.npz') if (folder/'evidence.npz').is_file() else RunMatcher(folder)
+        file = Path(calibration or folder/'calibration.json')
         if not file.is_file(): raise DataError(f"{file}: no such file; "+(f"make it with: siamese-sig evaluate {run}" if not calibration else "make it with: siamese-sig calibrate"))
         found = json.loads(file.read_text())
         if found.get('fingerprint', matcher.fingerprint)!=matcher.fingerprint: raise DataError(
@@ -187,7 +188,7 @@ class Verifier:
         else: features = [self.matcher.one(p) for p in [*references, questioned]]
         return self.judge(np.stack(features), point, band)
 
-# %% ../nbs/06_verify.ipynb #70db7f2d
+# %% ../nbs/06_verify.ipynb #05254af3
 def explain(
     verifier:Verifier, # The bundled one, or with any other its ink
     questioned:str|Path, # An image file
@@ -196,13 +197,13 @@ def explain(
     "Draw where two signatures match and where they do not"
     import matplotlib.pyplot as plt
     inks = [preprocess(p, 'ink', SIZE)[...,0] for p in (reference, questioned)]
-    maps = match_map(*(image_features(ink)[None] for ink in inks))
+    maps = match_map(*inks)
     fig,axs = plt.subplots(1, 2, figsize=(9,2.6), layout='constrained')
     for ax,ink,m,title in zip(axs, inks, maps, ('reference','questioned')):
         rows,cols = (np.flatnonzero((ink>127).any(axis)) for axis in (1,0))
         box = (cols[0]-.5, cols[-1]+.5, rows[-1]+.5, rows[0]-.5)
         ax.imshow(255-ink, cmap='gray')
-        shown = ax.imshow(m[0], cmap='RdYlGn_r', alpha=.55, extent=box, vmin=0, vmax=1, interpolation='bilinear')
+        shown = ax.imshow(m, cmap='RdYlGn_r', alpha=.55, extent=box, vmin=0, vmax=1, interpolation='bilinear')
         ax.set(xticks=[], yticks=[], title=title, xlim=(-.5, ink.shape[1]-.5), ylim=(ink.shape[0]-.5, -.5))
     fig.colorbar(shown, ax=axs, shrink=.8, label='no match nearby')
     return fig
@@ -258,6 +259,42 @@ def calibrate(
     made = dict(fingerprint=verifier.matcher.fingerprint, chosen_on=f"{images.writer.nunique()} writers, {len(images)} images of {Path(root).name}", references=references)
     if out: write_whole(out, lambda p: p.write_text(json.dumps(made, indent=1)))
     return Verifier(verifier.matcher, references)
+
+# %% ../nbs/06_verify.ipynb #a3d76e00
+def adapt(
+    root:str|Path, # Folders `NNN` and `NNN_forg`, or a data set in Kaggle's layout
+    out:str|Path, # New folder, for `Verifier.load`
+    start:str|Path|None=None, # Folder to start from; None: the bundled verifier
+    seed:int=0 # Of the fifths
+)->Verifier:
+    "Fit the verifier to writers of one's own"
+    check_vacant(out)
+    folder = Path(start or ASSETS/'verifier')
+    matcher,images = EvidenceMatcher(folder/'evidence.npz'), read_signatures(root)
+    images = images[~images.writer.isin(images.writer[images.split=='test'])].drop_duplicates('sha256').reset_index(drop=True)
+    features,errors = file_features(matcher, images.path.tolist())
+    images = images[[not e for e in errors]]
+    features,writer,forged = features[images.index.to_numpy()], images.writer.to_numpy(), images.forged.to_numpy()
+    people = np.random.default_rng(seed).permutation(np.unique(writer))
+    if len(people)<4: raise DataError(f"{root}: {len(people)} writers to adapt to; expected at least 4, some are needed for the thresholds")
+    fifths = [people[i::5] for i in range(min(5, len(people)))]
+    fit = lambda use: adapt_evidence(matcher.evidence, features[use], writer[use], forged[use])
+    judges = [fit(~np.isin(writer, own)) for own in progress(fifths, 'adapting, once a fifth')]
+    which = np.array([next(i for i,own in enumerate(fifths) if w in own) for w in writer])
+    def compare(a, b):
+        score = np.zeros(len(a))
+        for i,evidence in enumerate(judges):
+            use = which[a]==i
+            score[use] = evidence_score(evidence, features, a[use], b[use])
+        return score
+    rows = images.reset_index(drop=True)
+    references = calibrate_references(compare, pd.Series(rows.index, rows.index), rows)
+    with whole_folder(out) as new:
+        save_evidence(fit(np.ones(len(writer), bool)), new/'evidence.npz')
+        made = dict(fingerprint=EvidenceMatcher(new/'evidence.npz').fingerprint, started_from=matcher.fingerprint, references=references,
+                    chosen_on=f"{len(people)} writers of {Path(root).name}, each judged by what the others had taught")
+        (new/'calibration.json').write_text(json.dumps(made, indent=1))
+    return Verifier.load(out)
 
 # %% ../nbs/06_verify.ipynb #48f46b79
 def score_table(
