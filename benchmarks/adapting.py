@@ -1,0 +1,79 @@
+"""What writers of one's own add to the bundled verifier: adapted to all training writers, to six of them, and fitted from scratch.
+
+Example: python benchmarks/adapting.py sign_data
+
+Weights are moved on the writers that are not test writers, and measured once on the test writers. Skilled forgeries; EER in %,
+95 % intervals from resampling writers. Six writers: mean of several draws. The difference is of the same resampled writers.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from siamese_sig.data import ASSETS, make_pairs, read_signatures
+from siamese_sig.evaluate import eer, reference_trials, score_trials, writer_bootstrap
+from siamese_sig.evidence import adapt_evidence, all_distances, head_logits, mix_heads
+from siamese_sig.verify import EvidenceMatcher, file_features
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--draws", type=int, default=5, help="of six writers")
+    args = parser.parse_args()
+    matcher = EvidenceMatcher(ASSETS/"verifier"/"evidence.npz")
+    images = read_signatures(args.data)
+    tested = images.writer.isin(images.writer[images.split == "test"])
+    own, asked = (images[t].drop_duplicates("sha256").reset_index(drop=True) for t in (~tested, tested))
+    features = [np.array(file_features(matcher, t.path.tolist())[0]) for t in (own, asked)]
+    pairs = make_pairs(asked)
+    a, b, forged = pairs.a.to_numpy(), pairs.b.to_numpy(), pairs.label.to_numpy() == 1
+    writer = asked.writer.to_numpy()
+    distances = all_distances(matcher.evidence.spaces, features[1], a, b)
+    traits = features[1]["traits"][a] - features[1]["traits"][b]
+    place = {(min(p), max(p)): i for i, p in enumerate(zip(a.tolist(), b.tolist()))}
+
+    def measure(evidence):
+        "Score of all pairs, and EER of 1 (all pairs), 5 and 10 references with the shipped rule"
+        score = 1/(1+np.exp(-mix_heads(head_logits(evidence, distances), traits)))
+        compare = lambda i, j: score[[place[min(p), max(p)] for p in zip(i.tolist(), j.tolist())]]
+        rates = [eer(score, forged)[0]]
+        for k in (5, 10):
+            trials, _ = reference_trials(asked, k)
+            trials = trials[trials.kind != "random"]
+            rates.append(eer(score_trials(compare, pd.Series(asked.index, asked.index), trials, "normalised"), trials.kind == "skilled")[0])
+        return score, 100*np.array(rates)
+
+    def fit(evidence, some):
+        use = own.writer.isin(some).to_numpy()
+        return adapt_evidence(evidence, features[0][use], own.writer.to_numpy()[use], own.forged.to_numpy()[use])
+
+    people, rng = np.unique(own.writer), np.random.default_rng(0)
+    nothing = matcher.evidence._replace(weight=0*matcher.evidence.weight, bias=0*matcher.evidence.bias)
+    zero, rates = measure(matcher.evidence)
+    print(f"{len(people)} writers to adapt to, {len(np.unique(writer))} test writers, {len(a)} pairs\n\n| weights | 1 reference | less than zero-shot | 5 | 10 |\n|---|---|---|---|---|")
+
+    def row(name, score, rates):
+        low, high = writer_bootstrap(score, forged, writer[a])
+        both = np.stack([score, zero], 1)
+        resample = np.random.default_rng(0)
+        rows, change = {w: np.flatnonzero(writer[a] == w) for w in np.unique(writer)}, []
+        for _ in range(1000):
+            some = np.concatenate([rows[w] for w in resample.choice(list(rows), len(rows))])
+            change.append(eer(both[some, 1], forged[some])[0] - eer(both[some, 0], forged[some])[0])
+        gain = np.quantile(change, (.025, .975))*100
+        print(f"| {name} | {rates[0]:.1f} [{100*low:.1f}, {100*high:.1f}] | {100*(eer(zero, forged)[0]) - rates[0]:.1f} [{gain[0]:.1f}, {gain[1]:.1f}] | {rates[1]:.1f} | {rates[2]:.1f} |", flush=True)
+
+    row("zero-shot: as shipped", zero, rates)
+    row(f"adapted to {len(people)} writers", *measure(fit(matcher.evidence, people)))
+    row(f"from scratch on the {len(people)}", *measure(fit(nothing, people)))
+    draws = [rng.choice(people, 6, replace=False) for _ in range(args.draws)]
+    for name, start in (("adapted to", matcher.evidence), ("from scratch on", nothing)):
+        found = np.array([measure(fit(start, some))[1] for some in draws])
+        mean, low, high = found.mean(0), found.min(0), found.max(0)
+        print(f"| {name} 6 writers, mean of {len(draws)} draws (least, most) | " + " | ".join(f"{mean[i]:.1f} ({low[i]:.1f}, {high[i]:.1f})" if i >= 0 else "" for i in (0, -1, 1, 2)) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
