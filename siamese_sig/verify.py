@@ -188,7 +188,7 @@ class Verifier:
         else: features = [self.matcher.one(p) for p in [*references, questioned]]
         return self.judge(np.stack(features), point, band)
 
-# %% ../nbs/06_verify.ipynb #05254af3
+# %% ../nbs/06_verify.ipynb #054152ad
 def explain(
     verifier:Verifier, # The bundled one, or with any other its ink
     questioned:str|Path, # An image file
@@ -203,7 +203,7 @@ def explain(
         rows,cols = (np.flatnonzero((ink>127).any(axis)) for axis in (1,0))
         box = (cols[0]-.5, cols[-1]+.5, rows[-1]+.5, rows[0]-.5)
         ax.imshow(255-ink, cmap='gray')
-        shown = ax.imshow(m, cmap='RdYlGn_r', alpha=.55, extent=box, vmin=0, vmax=1, interpolation='bilinear')
+        shown = ax.imshow(m, cmap='RdYlGn_r', alpha=.55, extent=box, vmin=0, vmax=.6, interpolation='bilinear')
         ax.set(xticks=[], yticks=[], title=title, xlim=(-.5, ink.shape[1]-.5), ylim=(ink.shape[0]-.5, -.5))
     fig.colorbar(shown, ax=axs, shrink=.8, label='no match nearby')
     return fig
