@@ -6,9 +6,10 @@
 __all__ = ['SIZES', 'IMAGE_SUFFIXES', 'PROTOCOLS', 'SCANNER', 'ASSETS', 'DataError', 'progress', 'write_whole', 'check_vacant',
            'whole_folder', 'read_rgb', 'seed_pixels', 'ink_mask', 'ink_pixels', 'read_images', 'read_signatures',
            'read_pairs', 'read_dataset', 'make_pairs', 'split_pairs', 'audit', 'leak_warning', 'cache_dir',
-           'cached_rows', 'cache_table', 'clear_cache', 'preprocess', 'load_images', 'image_traits', 'read_traits',
-           'shortcut_table', 'plot_shortcuts', 'index_pairs', 'pair_batches', 'batch_pairs', 'writer_batches',
-           'show_pairs', 'unzip', 'find_sign_data', 'download_kaggle', 'embedded_data', 'default_data']
+           'cached_rows', 'cache_table', 'clear_cache', 'preprocess', 'code_version', 'load_images', 'image_traits',
+           'read_traits', 'shortcut_table', 'plot_shortcuts', 'index_pairs', 'pair_batches', 'batch_pairs',
+           'writer_batches', 'show_pairs', 'unzip', 'find_sign_data', 'download_kaggle', 'embedded_data',
+           'default_data']
 
 # %% ../nbs/00_data.ipynb #c66dea77
 import contextlib, errno, hashlib, io, os, re, shutil, stat, tempfile, zipfile, zlib
@@ -540,10 +541,12 @@ def preprocess(
     try: return (ink_pixels if mode=='ink' else seed_pixels)(read_rgb(path), size or SIZES[mode])
     except DataError as e: raise DataError(str(e) if str(path) in str(e) else f"{path}: {e}") from None
 
-# %% ../nbs/00_data.ipynb #e9a14f79
-def _code_version():
-    "Changes with the code that makes pixels"
-    code = (files('siamese_sig')/'data.py').read_bytes()
+# %% ../nbs/00_data.ipynb #1ad23b3b
+def code_version(
+    *modules:str # Names of modules of this package
+)->str: # Eight hex digits
+    "Changes with the code of these modules and with the libraries that they draw and measure with"
+    code = b''.join((files('siamese_sig')/f'{name}.py').read_bytes() for name in modules)
     return hashlib.sha256(code+str([version(name) for name in ('pillow','numpy','scipy','scikit-image')]).encode()).hexdigest()[:8]
 
 def _decode(i, path, sha256, mode, size): # (i, image or the error)
@@ -557,7 +560,8 @@ def _decode_all(jobs, what):
     "`_decode` each job: on all cores, unless there are so few that starting processes takes longer"
     if len(jobs)<200: return (_decode(*job) for job in progress(jobs, what))
     from joblib import Parallel, delayed # here, because `verify` starts in less time without it
-    return progress(Parallel(n_jobs=-1, return_as='generator_unordered')(delayed(_decode)(*job) for job in jobs), what, len(jobs))
+    work = (delayed(_decode)(i, os.path.abspath(path), *rest) for i,path,*rest in jobs) # the processes may have started in another folder
+    return progress(Parallel(n_jobs=-1, return_as='generator_unordered')(work), what, len(jobs))
 
 def load_images(
     images:pd.DataFrame, # Needs the columns path and sha256
@@ -573,7 +577,7 @@ def load_images(
             if isinstance(x, str): bad.append(x)
             else: yield i, x
         if bad: raise DataError(f"{len(bad)} of {len(paths)} images cannot be used: {bad[0] if len(bad)==1 else _examples(sorted(bad))}")
-    x = cached_rows(f"images/{mode}-{size[0]}x{size[1]}-{_code_version()}", list(keys), (*size, 1 if mode=='ink' else 3), 'uint8', make)
+    x = cached_rows(f"images/{mode}-{size[0]}x{size[1]}-{code_version('data')}", list(keys), (*size, 1 if mode=='ink' else 3), 'uint8', make)
     return x, pd.Series(code, images.index)
 
 # %% ../nbs/00_data.ipynb #38203db1

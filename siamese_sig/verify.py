@@ -6,15 +6,15 @@
 __all__ = ['POINTS', 'EvidenceMatcher', 'RunMatcher', 'file_features', 'Verdict', 'Enrolled', 'Verifier', 'explain', 'enrol',
            'read_enrolled', 'calibrate', 'adapt', 'score_table', 'score_file']
 
-# %% ../nbs/06_verify.ipynb #1d578da1
-import hashlib, json
+# %% ../nbs/06_verify.ipynb #6eb1dbcc
+import hashlib, json, os
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np, pandas as pd
 
-from .data import ASSETS, DataError, cached_rows, check_vacant, preprocess, progress, read_signatures, whole_folder, write_whole
+from .data import ASSETS, DataError, cached_rows, check_vacant, code_version, preprocess, progress, read_signatures, whole_folder, write_whole
 from .evaluate import calibrate_references, fuse, probability
 from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
@@ -82,7 +82,7 @@ class RunMatcher:
 
     def notes(self, features)->list[str]: return []
 
-# %% ../nbs/06_verify.ipynb #19db5140
+# %% ../nbs/06_verify.ipynb #29fcdde9
 def _try(f, *args): # (result, '') or (None, error)
     try: return f(*args), ''
     except DataError as e: return None, str(e)
@@ -91,7 +91,8 @@ def _all(matcher, paths):
     "(features or None, error) of each file; the bundled matcher works on all cores when there are many"
     if len(paths)<32 or isinstance(matcher, RunMatcher): return (_try(matcher.one, p) for p in progress(paths, 'reading signatures'))
     from joblib import Parallel, delayed
-    return progress(Parallel(n_jobs=-1, return_as='generator')(delayed(_try)(matcher.one, p) for p in paths), 'reading signatures', len(paths))
+    jobs = (delayed(_try)(matcher.one, os.path.abspath(p)) for p in paths) # the processes may have started in another folder
+    return progress(Parallel(n_jobs=-1, return_as='generator')(jobs), 'reading signatures', len(paths))
 
 def file_features(
     matcher, # `EvidenceMatcher` or `RunMatcher`
@@ -113,7 +114,7 @@ def file_features(
     keys = sorted(set(content)-{''})
     first,number = [content.index(key) for key in keys], {}
     for n,i in enumerate(first): number[i] = n
-    rows = cached_rows(f'verify/{matcher.fingerprint}', keys, matcher.shape, matcher.dtype, lambda missing: make([first[n] for n in missing], number))
+    rows = cached_rows(f"verify/{matcher.fingerprint}-{code_version('data', 'evidence')}", keys, matcher.shape, matcher.dtype, lambda missing: make([first[n] for n in missing], number))
     place = {key: n for n,key in enumerate(keys)}
     for i,c in enumerate(content): errors[i] = errors[i] or (errors[first[place[c]]] if c else errors[i])
     return rows[[place.get(c, 0) for c in content]] if keys else np.zeros((len(paths), *matcher.shape), matcher.dtype), errors
