@@ -6,7 +6,7 @@
 __all__ = ['BATCHES', 'PRECISIONS', 'FORMATS', 'compile_model', 'load_config', 'run_tables', 'RunData', 'run_data',
            'load_history', 'export_parts', 'train_run', 'resume_run', 'load_run', 'export_run', 'plot_history']
 
-# %% ../nbs/03_train.ipynb #c0146567
+# %% ../nbs/03_train.ipynb #76543671
 import contextlib, hashlib, io, json, platform, shutil, warnings
 from datetime import date
 from functools import partial
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import keras, numpy as np, pandas as pd
 from sklearn.metrics import f1_score, log_loss
 
-from .backbones import BACKBONES, build_encoder
+from .backbones import BACKBONES, build_encoder, local_grid
 from .data import (DataError, PROTOCOLS, SIZES, audit, check_vacant, index_pairs, leak_warning, load_images, pair_batches, read_dataset,
                               split_pairs, write_whole, writer_batches)
 from .siamese import augmenter, batch_siamese, build_head, encode, score_features, score_pairs, siamese_model
@@ -38,7 +38,7 @@ def compile_model(
                   metrics=['accuracy', f1], jit_compile=jit_compile)
     return model
 
-# %% ../nbs/03_train.ipynb #68e85d61
+# %% ../nbs/03_train.ipynb #222e542b
 BATCHES = ('pairs','writers') # a batch is so many pairs of the csv, or a few writers with all pairs among their images
 PRECISIONS = ('float32','mixed_float16','mixed_bfloat16') # Keras' dtype policies
 
@@ -54,7 +54,7 @@ def _resolve(config):
         if config[name] is not None and config[name]<1: raise DataError(f"{name} {config[name]}; expected at least 1")
     for name,choices in (('batches', BATCHES), ('precision', PRECISIONS)):
         if config[name] not in choices: raise DataError(f"{name} {config[name]!r}; expected one of {', '.join(choices)}")
-    custom = config['backbone']=='custom_cnn'
+    custom = config['backbone'] in ('custom_cnn','signature')
     if config['weights']=='default': config['weights'] = None if custom else 'imagenet'
     if config['frozen'] is None: config['frozen'] = config['weights'] is not None
     if config['projection']=='default': config['projection'] = BACKBONES[config['backbone']].projection
@@ -160,14 +160,14 @@ def export_parts(
             write_whole(file, partial(model.export, format=format, verbose=False))
     return files
 
-# %% ../nbs/03_train.ipynb #efbfe0ff
+# %% ../nbs/03_train.ipynb #d14f3a84
 def _build(config):
     "The encoder and a fresh head, in the precision of the run"
     channels,policy = 1 if config['preprocess']=='ink' else 3, keras.config.dtype_policy()
     keras.config.set_dtype_policy(config['precision'])
     try:
         encoder = build_encoder(config['backbone'], (*config['size'], channels), config['weights'], config['frozen'], config['alpha'])
-        return encoder, build_head(encoder.output_shape[-1], config['projection'])
+        return encoder, build_head(encoder.output_shape[-1], config['projection'], local_grid(config['backbone'], config['size']))
     finally: keras.config.set_dtype_policy(policy)
 
 def _student(encoder, head, config):
@@ -208,12 +208,12 @@ def _fit(run, config, data, verbose):
     shutil.rmtree(run/'checkpoints')
     return run
 
-# %% ../nbs/03_train.ipynb #ffe984a4
+# %% ../nbs/03_train.ipynb #27f9a189
 def train_run(
     data:str|Path, # Data set in Kaggle's layout
     out:str|Path, # New run folder
     backbone:str='custom_cnn', # A key of `BACKBONES`
-    weights:str|Path|None='default', # 'imagenet', None or a file; by default None for custom_cnn, else 'imagenet'
+    weights:str|Path|None='default', # 'imagenet', None or a file; by default None for custom_cnn and signature, else 'imagenet'
     frozen:bool|None=None, # Keep the encoder's weights; by default if it has weights
     alpha:float=1., # Width multiplier of MobileNetV2
     projection:int|None='default', # Units between features and |a−b|; by default the seed's

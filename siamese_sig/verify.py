@@ -18,7 +18,7 @@ from .data import ASSETS, DataError, cached_rows, check_vacant, code_version, pr
 from .evaluate import calibrate_references, fuse, probability
 from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
-# %% ../nbs/06_verify.ipynb #c06ed837
+# %% ../nbs/06_verify.ipynb #8b5b7e2a
 class EvidenceMatcher:
     "The bundled way to compare: classical evidence, weighed on synthetic signatures"
     dtype,shape = FEATURES,()
@@ -47,7 +47,7 @@ class EvidenceMatcher:
     def notes(self, features)->list[str]: # of the references, then the questioned one
         pen = features['traits'][:,TRAITS.index('pen')]
         far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE[0]
-        return ["the pens differ: judged by the course of the lines, not by their width"] if far else []
+        return ["the pens differ: lines were redrawn equally wide before they were compared"] if far else []
 
 # %% ../nbs/06_verify.ipynb #87ae34fa
 def _session(file):
