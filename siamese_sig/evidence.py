@@ -9,7 +9,7 @@ __all__ = ['SIZE', 'RADII', 'STEPS', 'LEGS', 'TRAITS', 'FEATURES', 'DISTANCES', 
            'adapt_evidence', 'head_logits', 'mix_heads', 'evidence_logit', 'evidence_score', 'save_evidence',
            'load_evidence']
 
-# %% ../nbs/05b_evidence.ipynb #7c36a415
+# %% ../nbs/05b_evidence.ipynb #63588c2d
 import functools
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from scipy import ndimage
 from skimage.measure import find_contours
 from skimage.morphology import skeletonize
 
-from .data import DataError, write_whole
+from .data import DataError, read_arrays, write_whole
 
 # %% ../nbs/05b_evidence.ipynb #ef4336f8
 SIZE = (208,400) # (height, width) in pixels at which the ink is to be read, `preprocess(path, 'ink', SIZE)`
@@ -633,7 +633,7 @@ def evidence_score(
     "The score of pairs"
     return 1/(1+np.exp(-evidence_logit(evidence, features, a, b)))
 
-# %% ../nbs/05b_evidence.ipynb #e4915882
+# %% ../nbs/05b_evidence.ipynb #3c670351
 def save_evidence(
     evidence:Evidence,
     path:str|Path, # `.npz` to write
@@ -647,7 +647,7 @@ def load_evidence(
     path:str|Path, # From `save_evidence`
 )->Evidence:
     "Read it back"
-    with np.load(path, allow_pickle=False) as f: arrays = {n: f[n] for n in f.files}
+    arrays = read_arrays(path, 'expected what `save_evidence` wrote')
     if tuple(arrays['distances'])!=DISTANCES: raise DataError(f"{path}: fitted for other distances than this version measures; fit it again")
     names = dict.fromkeys(n.rsplit('/', 1)[0] for n in arrays if '/' in n)
     spaces = tuple(Space(*n.split('/'), *(arrays[f'{n}/{k}'].astype('float32') for k in ('mean','axes','strangers'))) for n in names)
