@@ -7,16 +7,42 @@ __all__ = ['app', 'data_app', 'Backbone', 'Protocol', 'Preprocess', 'Batches', '
            'Point', 'PointOption', 'Band', 'EXITS', 'DEMO', 'data_synth', 'data_kaggle', 'data_audit', 'train',
            'evaluate', 'cache', 'verify', 'score', 'enrol', 'calibrate', 'export', 'demo', 'main']
 
-# %% ../nbs/07_cli.ipynb #3b31dc66
-import json, logging, os, sys
+# %% ../nbs/07_cli.ipynb #304c5eec
+import errno, json, logging, os, sys, traceback
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-# %% ../nbs/07_cli.ipynb #b7c7fb62
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode='rich',
+# %% ../nbs/07_cli.ipynb #96a6e158
+class _Commands(typer.core.TyperGroup):
+    "The commands; whatever goes wrong in one of them is one line and an exit status that is no verdict"
+    def invoke(self, ctx):
+        try: return super().invoke(ctx)
+        except (typer.Abort, KeyboardInterrupt): status = _fail('interrupted', 130)
+        except Exception as e:
+            if hasattr(e, 'exit_code'): raise # a verdict, or a mistake on the command line
+            status = _fail(_in_words(e))
+        raise typer.Exit(status)
+
+def _in_words(e):
+    "An error for people"
+    from siamese_sig.data import DataError # here, so that --help need not load it
+    if isinstance(e, DataError): return str(e)
+    if isinstance(e, OSError): return f"{e.filename or 'reading or writing'}: {e.strerror or e}"
+    if isinstance(e, MemoryError): return "not enough memory; close other programs, or give smaller images"
+    return f"unexpected {type(e).__name__} ({e}); this is a mistake in siamese_sig: run again with --debug and report what it says"
+
+def _fail(message, status=2):
+    "Say what went wrong on stderr; the status to end with"
+    from siamese_sig.data import one_line
+    if '--debug' in sys.argv: traceback.print_exc()
+    if isinstance(e := sys.exc_info()[1], OSError) and e.errno==errno.EPIPE: os.dup2(os.open(os.devnull, os.O_WRONLY), 1) # nobody reads: nothing more is written
+    typer.secho(one_line(f'error: {message}'), err=True, fg='red')
+    return status
+
+app = typer.Typer(cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode='rich',
                   help="Offline handwritten-signature verification with Siamese networks. Start with: [bold]siamese-sig demo[/bold]")
 data_app = typer.Typer(no_args_is_help=True, help="Make, download and examine data sets.")
 app.add_typer(data_app, name='data')
@@ -34,7 +60,7 @@ Precision = _Names('Precision', {n: n for n in ('float32','mixed_float16','mixed
 @app.callback()
 def _options(debug:Annotated[bool, typer.Option(help="Show the traceback of an error.")]=False): pass
 
-# %% ../nbs/07_cli.ipynb #4cf58dac
+# %% ../nbs/07_cli.ipynb #76b40e07
 def _load_tensorflow():
     "Import TensorFlow without its start-up notes, which it writes past Python straight to file 2"
     keep,nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -44,7 +70,14 @@ def _load_tensorflow():
         os.dup2(keep, 2)
         for fd in (keep,nowhere): os.close(fd)
 
-def _say(text): typer.echo(text) # results go to stdout; progress and errors to stderr
+def _say(text): typer.echo(text.encode(errors='backslashreplace').decode()) # results go to stdout; progress and errors to stderr
+
+def _save(figure, file):
+    "A figure into a file of the kind that its name says"
+    from siamese_sig.data import DataError, write_whole
+    kinds = sorted(figure.canvas.get_supported_filetypes())
+    if file.suffix[1:].lower() not in kinds: raise DataError(f"{file}: not a kind of picture that can be written; expected a name that ends in one of {', '.join(kinds)}")
+    write_whole(file, lambda p: figure.savefig(p, dpi=130))
 def _title(text): typer.secho(f'\n{text}', bold=True)
 
 @data_app.command('synth', epilog="Example: siamese-sig data synth signatures --writers 80 --seed 1")
@@ -70,18 +103,20 @@ def data_audit(root:Annotated[Path, typer.Argument(help="Data set in Kaggle's la
                picture:Annotated[Optional[Path], typer.Option(help="Draw the shortcut table into this file, such as shortcuts.png.")]=None,
                as_json:Annotated[bool, typer.Option('--json', help="Print JSON.")]=False):
     "Does the split leak? Do scanner traces give the answer away? Counts, and the shortcut table."
-    from siamese_sig.data import audit, leak_warning, plot_shortcuts, read_dataset, read_traits, shortcut_table
+    from siamese_sig.data import audit, leak_warning, leave_out, plot_shortcuts, read_dataset, read_traits, shortcut_table, unusable
     images,pairs = read_dataset(root)
+    bad = unusable(images, preprocess.value)
+    images,pairs = images.drop(bad.index), leave_out(pairs, bad, len(images))
     traits = read_traits(images, preprocess.value)
-    counts = audit(images.assign(pixels=traits.pixels), pairs)
+    counts = audit(images.assign(pixels=traits.pixels), pairs) | dict(unusable_images=len(bad))
     shortcuts = shortcut_table(traits, pairs[pairs.split=='test'])
-    if picture: plot_shortcuts(shortcuts).figure.savefig(picture, dpi=120)
+    if picture: _save(plot_shortcuts(shortcuts).figure, picture)
     if as_json: return _say(json.dumps(counts | dict(leak=leak_warning(counts), shortcuts=shortcuts.to_dict('index')), indent=1))
     _say('\n'.join(f"{name.replace('_', ' '):<36}{n:>8,}" for name,n in counts.items())+f"\n{leak_warning(counts) or 'the split is clean'}")
     _say('\nshortcuts: AUC of the difference of one trait between the images of a test pair; 0.5 says nothing\n'
          f"{shortcuts.rename(columns=dict(as_seen=f'as_seen ({preprocess.value})')).round(3).to_string()}")
 
-# %% ../nbs/07_cli.ipynb #f56ba128
+# %% ../nbs/07_cli.ipynb #a60f19fe
 def _size(text): # '224' or '112x208' -> (height, width)
     from siamese_sig.data import DataError
     try: h,w = (int(n) for n in (text.split('x') if 'x' in text else (text,text)))
@@ -96,16 +131,18 @@ def _finish(run): # what both train and resume end with
     _say(f"trained: {run}\nvalidation: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} pairs; "
          f"threshold {c['threshold']:.4f}\nnext: siamese-sig evaluate {run}")
 
+def _uncalibrated(run): return (run/'model.keras').exists() and not (run/'calibration.json').exists() # killed between the two
+
 def _references(references): # calibrations by number of references, in words
     return '\n'.join(f"{k:>2} references: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} questions, threshold {c['threshold']:.3f}" for k,c in references.items())
 
-def _adapt(start, data, out):
+def _adapt(start, data, out, seed):
     "train --from bundled"
     from siamese_sig.data import DataError
     if start!='bundled': raise DataError(f"--from {start!r}; expected bundled")
     if data is None: raise DataError("no --data; expected a folder with signatures and forgeries of your writers")
     from siamese_sig.verify import adapt
-    _say(f"{_references(adapt(data, out).references)}\n(writers judged by what the others had taught)\n{out}; next: siamese-sig verify --model {out} …")
+    _say(f"{_references(adapt(data, out, seed=seed).references)}\n(writers judged by what the others had taught)\n{out}; next: siamese-sig verify --model {out} …")
 
 def _train(out, work): # work() -> run; tell how to go on after Ctrl-C
     try: _finish(work())
@@ -113,7 +150,7 @@ def _train(out, work): # work() -> run; tell how to go on after Ctrl-C
         typer.echo(f"\ninterrupted; the epochs so far are kept. Go on with: siamese-sig train --resume {out}", err=True)
         raise typer.Exit(130) from None
 
-# %% ../nbs/07_cli.ipynb #826bb17b
+# %% ../nbs/07_cli.ipynb #e4b15405
 @app.command(epilog="Examples: siamese-sig train --data sign_data --backbone MobileNetV2 --out runs/first  |  siamese-sig train --resume runs/first  |  siamese-sig train --from bundled --data my_scans --out mine")
 def train(data:Annotated[Optional[Path], typer.Option(help="Data set in Kaggle's layout; by default the embedded synthetic one.")]=None,
           out:Annotated[Optional[Path], typer.Option(help="New run folder.")]=None,
@@ -138,10 +175,10 @@ def train(data:Annotated[Optional[Path], typer.Option(help="Data set in Kaggle's
     settings = {k: v.value if isinstance(v, Enum) else v for k,v in locals().items() if k not in ('data','out','resume','size','start')}
     from siamese_sig.data import DataError, default_data
     if resume is None and out is None: raise DataError("no --out; expected a new run folder, for example --out runs/first")
-    if start: return _adapt(start, data, out)
+    if start: return _adapt(start, data, out, seed)
     _load_tensorflow()
     from siamese_sig.train import resume_run, train_run
-    if resume: return _train(resume, lambda: resume_run(resume, verbose=_bars()))
+    if resume: return _train(resume, lambda: resume if _uncalibrated(resume) else resume_run(resume, verbose=_bars()))
     if settings['weights']=='none': settings['weights'] = None
     _train(out, lambda: train_run(data or default_data(), out, size=_size(size) if size else None, verbose=_bars(), **settings))
 
@@ -166,7 +203,7 @@ def cache(clear:Annotated[bool, typer.Option(help="Remove it all; it is made aga
     if clear: clear_cache()
     elif len(table): _say(table.round(1).to_string())
 
-# %% ../nbs/07_cli.ipynb #e3906e87
+# %% ../nbs/07_cli.ipynb #9eba62b1
 Model = Annotated[Optional[Path], typer.Option(help="Run folder of a network of your own; by default the bundled verifier.")]
 Calibration = Annotated[Optional[Path], typer.Option(help="File that `calibrate` made from your signatures.")]
 Point = _Names('Point', {n: n for n in ('balanced','far_1','far_0.1')})
@@ -196,7 +233,7 @@ def verify(questioned:Annotated[Path, typer.Argument(help="Image of the question
     v = verifier.verify(questioned, read_enrolled(enrolled, verifier, writer) if enrolled else ref, point.value, band)
     if picture:
         if not ref: raise DataError("--picture needs an image of a reference; give it with --ref")
-        explain(verifier, questioned, ref[0]).savefig(picture, dpi=130)
+        _save(explain(verifier, questioned, ref[0]), picture)
     _say(json.dumps(v._asdict()) if as_json else _words(v))
     raise typer.Exit(EXITS[v.verdict])
 
@@ -207,18 +244,18 @@ def score(pairs:Annotated[Path, typer.Argument(help="csv with the columns query 
           model:Model=None, calibration:Calibration=None, point:PointOption=Point.balanced, band:Band=.1):
     "Verify every row of a csv file; a row that cannot be read gets its error, the others go on."
     from siamese_sig.verify import Verifier, score_file
-    scored = score_file(Verifier.load(model, calibration), pairs, images, out, point.value, band)
-    bad = int((scored.error!='').sum())
-    _say(f"{len(scored)-bad} rows scored, {bad} with errors: {out}")
+    rows,bad = score_file(Verifier.load(model, calibration), pairs, images, out, point.value, band)
+    _say(f"{rows-bad} rows scored, {bad} with errors: {out}")
 
-# %% ../nbs/07_cli.ipynb #653ef672
+# %% ../nbs/07_cli.ipynb #e64c137b
 @app.command(epilog="Example: siamese-sig enrol signatures --out refs.npz   (signatures/007/*.png are genuine ones of 007)")
 def enrol(folder:Annotated[Path, typer.Argument(help="A folder a writer, with genuine signatures.")],
           out:Annotated[Path, typer.Option(help="File to write, such as refs.npz; it holds no image.")], model:Model=None):
     "Measure references once; `verify --enrolled` then needs only the questioned image."
+    from siamese_sig.data import one_line
     from siamese_sig.verify import Verifier, enrol as enrol_
     made,errors = enrol_(Verifier.load(model), folder, out)
-    for e in errors: typer.echo(f'left out: {e}', err=True)
+    for e in errors: typer.echo(one_line(f'left out: {e}'), err=True)
     _say(f"{len(made.writer)} signatures of {len(set(made.writer))} writers enrolled in {out}; {len(errors)} left out")
 
 @app.command(epilog="Example: siamese-sig calibrate my_scans --out mine.json   (my_scans/007 genuine, my_scans/007_forg forged)")
@@ -240,11 +277,11 @@ def export(run:Annotated[Path, typer.Argument(help="Run folder.")],
     from siamese_sig.train import export_run
     _say('\n'.join(map(str, export_run(run, out, format.value))))
 
-# %% ../nbs/07_cli.ipynb #0705a712
+# %% ../nbs/07_cli.ipynb #1cc299e2
 DEMO = dict(size=(56,104), epochs=12, steps_per_epoch=60, batch_size=32, learning_rate=1e-3, patience=12)
 
 @app.command(epilog="Example: siamese-sig demo --out runs/demo")
-def demo(out:Annotated[Path, typer.Option(help="New run folder.")]=Path('runs/demo')):
+def demo(out:Annotated[Path, typer.Option(help="New run folder.")]=Path('runs/demo'), seed:int=0):
     "Learn, evaluate and verify on synthetic signatures: two minutes, no download."
     from siamese_sig.data import check_vacant, default_data, read_images
     check_vacant(out)
@@ -254,7 +291,7 @@ def demo(out:Annotated[Path, typer.Option(help="New run folder.")]=Path('runs/de
     _title('2. Train a small Siamese network, ink only, on some of the writers')
     _load_tensorflow()
     from siamese_sig.train import train_run
-    _train(out, lambda: train_run(root, out, verbose=_bars(), **DEMO))
+    _train(out, lambda: train_run(root, out, verbose=_bars(), seed=seed, **DEMO))
     _title('3. Evaluate it on writers it has never seen')
     evaluate(out)
     _title('4. Verify two signatures of one of them')
@@ -269,14 +306,10 @@ def demo(out:Annotated[Path, typer.Option(help="New run folder.")]=Path('runs/de
     refs = ' '.join(f'--ref {p}' for p in genuine[:2])
     _say(f"\nthe report: {out/'report.html'}\nyour turn: siamese-sig verify {refs} {forged[0]}")
 
-# %% ../nbs/07_cli.ipynb #d72a8f6c
+# %% ../nbs/07_cli.ipynb #bdeeb8b7
 def main():
     "Entry point of `siamese-sig`"
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3') # TensorFlow's start-up notes are not ours to print
     logging.getLogger('tensorflow').setLevel(logging.ERROR)
-    try: app(prog_name='siamese-sig')
-    except ValueError as e:
-        from siamese_sig.data import DataError # here, so that --help need not load it
-        if '--debug' in sys.argv or not isinstance(e, DataError): raise
-        typer.secho(f'error: {e}', err=True, fg='red')
-        sys.exit(2)
+    if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace') # a file's name may hold what the terminal cannot show
+    app(prog_name='siamese-sig')

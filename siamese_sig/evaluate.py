@@ -9,15 +9,15 @@ __all__ = ['NAMES', 'FUSIONS', 'far_frr', 'plot_scores', 'eer', 'threshold_at_fa
            'load_calibration', 'reference_metrics', 'evaluate_run', 'plot_errors', 'plot_confusion', 'hardest',
            'summary_rows', 'reference_rows', 'write_report']
 
-# %% ../nbs/04_evaluate.ipynb #0581acda
+# %% ../nbs/04_evaluate.ipynb #d53c9b8f
 import base64, html, io, json
 from functools import partial
 from pathlib import Path
 
 import numpy as np, pandas as pd
 
-from .data import (DataError, audit, index_pairs, leak_warning, load_images, plot_shortcuts, read_dataset, read_traits,
-                              shortcut_table, show_pairs, write_whole)
+from .data import (DataError, audit, index_pairs, leak_warning, leave_out, load_images, plot_shortcuts, read_dataset, read_json, read_traits,
+                              shortcut_table, show_pairs, unusable, write_whole)
 
 # %% ../nbs/04_evaluate.ipynb #edecd936
 def _check_scores(score, forged):
@@ -170,7 +170,7 @@ def plot_reliability(
     ax.set(xlabel='stated P(forged)', ylabel='forged among them', xlim=(-.02,1.02), ylim=(-.02,1.02), title='reliability (area: pairs)')
     return ax
 
-# %% ../nbs/04_evaluate.ipynb #e9c3b0c3
+# %% ../nbs/04_evaluate.ipynb #71246832
 NAMES = ['genuine','forged'] # of labels 0 and 1
 
 def pair_metrics(
@@ -178,7 +178,8 @@ def pair_metrics(
     forged:np.ndarray, # shape (P,), bool or 0/1
     writer:np.ndarray, # shape (P,)
     threshold:float, # From validation pairs
-    repeats:int=1000 # Of the bootstrap
+    repeats:int=1000, # Of the bootstrap
+    seed:int=0 # Of the bootstrap
 )->dict: # Numbers and lists, ready for JSON; rates are fractions in [0,1]
     "All rates of a set of scored pairs"
     from sklearn.metrics import classification_report, confusion_matrix, f1_score, roc_auc_score
@@ -192,8 +193,8 @@ def pair_metrics(
                eer=eer(score, forged)[0], auc=float(roc_auc_score(forged, score)), threshold=float(threshold),
                far=far, frr=frr, hter=(far+frr)/2, frr_at_far_1=frr_at_far(score, forged, .01), frr_at_far_10=frr_at_far(score, forged, .1),
                accuracy_at_threshold=float(((score>threshold)==forged).mean()))
-    if out['writers']>1: out |= dict(eer_interval=list(writer_bootstrap(score, forged, writer, repeats=repeats)),
-                                     accuracy_interval=list(writer_bootstrap(score, forged, writer, lambda s,f: ((s>.5)==f).mean(), repeats)))
+    if out['writers']>1: out |= dict(eer_interval=list(writer_bootstrap(score, forged, writer, repeats=repeats, seed=seed)),
+                                     accuracy_interval=list(writer_bootstrap(score, forged, writer, lambda s,f: ((s>.5)==f).mean(), repeats, seed)))
     return out
 
 # %% ../nbs/04_evaluate.ipynb #f31a9b64
@@ -230,7 +231,7 @@ def fuse(
     k = score.shape[1]
     return 1/(1+np.exp(weight*k/(k+1)*mutual-np.sort(_logit(score), axis=1)[:,:3].mean(1)))
 
-# %% ../nbs/04_evaluate.ipynb #70922f1a
+# %% ../nbs/04_evaluate.ipynb #8429bea6
 def score_trials(
     compare, # (a, b), positions of images, each of shape (P,) -> scores (P,)
     position:pd.Series, # For each index label of the images its position
@@ -266,7 +267,8 @@ def trial_metrics(
     trials:pd.DataFrame, # writer, kind
     score:np.ndarray, # shape (Q,)
     threshold:float, # From validation writers, same k and rule
-    repeats:int=300 # Of the bootstrap
+    repeats:int=300, # Of the bootstrap
+    seed:int=0 # Of the bootstrap
 )->dict: # Rates of skilled forgeries, and apart those of random ones
     "Error rates of scored trials"
     kind,out = trials.kind.to_numpy(), dict(writers=int(trials.writer.nunique()), threshold=float(threshold))
@@ -276,10 +278,10 @@ def trial_metrics(
         far,frr = far_frr(s, f, threshold)
         out[which] = dict(genuine=int((~f).sum()), forged=int(f.sum()), eer=eer(s, f)[0], far=far, frr=frr, hter=(far+frr)/2,
                           frr_at_far_1=frr_at_far(s, f, .01), frr_at_far_10=frr_at_far(s, f, .1))
-        if out['writers']>1: out[which]['eer_interval'] = list(writer_bootstrap(s, f, w, repeats=repeats))
+        if out['writers']>1: out[which]['eer_interval'] = list(writer_bootstrap(s, f, w, repeats=repeats, seed=seed))
     return out
 
-# %% ../nbs/04_evaluate.ipynb #cc302c0d
+# %% ../nbs/04_evaluate.ipynb #94e18ec1
 def _split_images(images, pairs, split): # the images that the pairs of a split are made of
     use = pairs[pairs.split==split]
     return images.loc[np.union1d(use.a, use.b)]
@@ -303,11 +305,9 @@ def load_calibration(
     run:str|Path # Run folder
 )->dict: # See `fit_calibration`
     "Read `calibration.json` of a run"
-    file = Path(run)/'calibration.json'
-    if not file.is_file(): raise DataError(f"{run}: no calibration.json in it; make it with: siamese-sig evaluate {run}")
-    return json.loads(file.read_text())
+    return read_json(Path(run)/'calibration.json', f"make it with: siamese-sig evaluate {run}")
 
-# %% ../nbs/04_evaluate.ipynb #853b928b
+# %% ../nbs/04_evaluate.ipynb #3d36d1cd
 def reference_metrics(
     model, # From `siamese_model`
     config:dict, # Of the run
@@ -322,19 +322,19 @@ def reference_metrics(
         x,position = load_images(images, config['preprocess'], tuple(config['size']))
         compare = partial(score_features, model.get_layer('head'), encode(model.get_layer('encoder'), x, keep=True))
         sides[name] = (images, compare, position)
-    return {str(k): _try_references(sides, k) for k in ks}
+    return {str(k): _try_references(sides, k, config['seed']) for k in ks}
 
-def _try_references(sides, k):
+def _try_references(sides, k, seed):
     "Rates for one k, by rule"
     try: (known,_),(asked,skipped) = (reference_trials(sides[side][0], k) for side in ('validation','test'))
     except DataError as e: return dict(skipped=str(e))
     known,out = known[known.kind!='random'], dict(skipped=skipped)
     for rule in FUSIONS[:1] if k==1 else FUSIONS:
         _,threshold = eer(score_trials(*sides['validation'][1:], known, rule), known.kind=='skilled')
-        out[rule] = trial_metrics(asked, score_trials(*sides['test'][1:], asked, rule), threshold)
+        out[rule] = trial_metrics(asked, score_trials(*sides['test'][1:], asked, rule), threshold, seed=seed)
     return out
 
-# %% ../nbs/04_evaluate.ipynb #2a1ee1b5
+# %% ../nbs/04_evaluate.ipynb #e1c30f5d
 def _questioned(config, data):
     "Images and pairs to report on: the run's own, or its training pairs with the test pairs of another set"
     from siamese_sig.train import run_tables
@@ -345,6 +345,16 @@ def _questioned(config, data):
     other = other.assign(writer='other '+other.writer).set_axis(other.index+len(images))
     asked = asked.assign(a=asked.a+len(images), b=asked.b+len(images))
     return pd.concat([images, other]), pd.concat([pairs[pairs.split!='test'], asked], ignore_index=True)
+
+def _usable(images, pairs, config):
+    "Images and pairs without what cannot be decoded, and how much of the test set that is; the training pairs are not looked at"
+    test,rest = pairs.split=='test', pairs[pairs.split!='train']
+    asked = images.loc[np.union1d(rest.a, rest.b)]
+    bad = unusable(asked, config['preprocess'], tuple(config['size']))
+    kept = pd.concat([pairs[pairs.split=='train'], leave_out(rest, bad, len(asked))]).sort_index()
+    if not (kept.split=='test').any(): raise DataError(f"no usable test pairs; {bad.iloc[0] if len(bad) else 'expected some'}")
+    there = np.union1d(pairs[test].a, pairs[test].b)
+    return images, kept, dict(images=int(bad.index.isin(there).sum()), pairs=int(test.sum()-(kept.split=='test').sum()))
 
 def evaluate_run(
     run:str|Path, # Run folder of a finished training
@@ -357,6 +367,7 @@ def evaluate_run(
     calibration = calibrate_run(run)
     model,config = load_run(run)
     images,pairs = _questioned(config, data)
+    images,pairs,missing = _usable(images, pairs, config)
     test,asked = pairs[pairs.split=='test'], _split_images(images, pairs, 'test')
     x,position = load_images(asked, config['preprocess'], tuple(config['size']))
     a,b,label = index_pairs(test, position)
@@ -366,8 +377,8 @@ def evaluate_run(
     counts,shortcuts = audit(images, pairs), shortcut_table(traits, test)
     writer = images.writer[test.b].to_numpy()
     metrics = dict(protocol=config['protocol'], meaning=config['meaning'], leak=leak_warning(counts), data=str(data or config['data']),
-                   trained_on=config['data'], data_fingerprint=config['data_fingerprint'], seed=config['seed'],
-                   **pair_metrics(score, label, writer, calibration['threshold']),
+                   trained_on=config['data'], data_fingerprint=config['data_fingerprint'], seed=config['seed'], unusable=missing,
+                   **pair_metrics(score, label, writer, calibration['threshold'], seed=config['seed']),
                    calibration=calibration_metrics(p, label, calibration['validation_forged']), audit=counts,
                    shortcuts=shortcuts.to_dict('index'))
     if config['protocol']=='writer-disjoint':

@@ -8,7 +8,7 @@ __all__ = ['SIZE', 'RADII', 'STEPS', 'LEGS', 'TRAITS', 'FEATURES', 'DISTANCES', 
            'space_vectors', 'space_distances', 'Evidence', 'nonnegative_logistic', 'pair_columns', 'fit_evidence',
            'adapt_evidence', 'even_pens', 'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence']
 
-# %% ../nbs/05b_evidence.ipynb #d56b023b
+# %% ../nbs/05b_evidence.ipynb #f5a8243d
 import functools
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from contourpy import contour_generator
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
-from .data import DataError, write_whole
+from .data import DataError, read_arrays, write_whole
 
 # %% ../nbs/05b_evidence.ipynb #ef4336f8
 SIZE = (208,400) # (height, width) in pixels at which the ink is to be read, `preprocess(path, 'ink', SIZE)`
@@ -623,7 +623,7 @@ def evidence_score(
     "The score of pairs"
     return 1/(1+np.exp(-evidence_logit(evidence, features, a, b)))
 
-# %% ../nbs/05b_evidence.ipynb #7014467c
+# %% ../nbs/05b_evidence.ipynb #781fe956
 def save_evidence(
     evidence:Evidence,
     path:str|Path, # `.npz` to write
@@ -637,7 +637,7 @@ def load_evidence(
     path:str|Path, # From `save_evidence`
 )->Evidence:
     "Read it back"
-    with np.load(path, allow_pickle=False) as f: arrays = {n: f[n] for n in f.files}
+    arrays = read_arrays(path, 'expected what `save_evidence` wrote')
     if tuple(arrays['distances'])!=DISTANCES: raise DataError(f"{path}: fitted for other distances than this version measures; fit it again")
     names = dict.fromkeys(n.rsplit('/', 1)[0] for n in arrays if '/' in n)
     spaces = tuple(Space(n, *(arrays[f'{n}/{k}'].astype('float32') for k in ('mean','axes','strangers'))) for n in names)

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['BATCHES', 'PRECISIONS', 'FORMATS', 'compile_model', 'load_config', 'run_tables', 'RunData', 'run_data',
-           'load_history', 'export_parts', 'train_run', 'resume_run', 'load_run', 'export_run', 'plot_history']
+           'read_network', 'load_history', 'export_parts', 'train_run', 'resume_run', 'load_run', 'export_run',
+           'plot_history']
 
-# %% ../nbs/03_train.ipynb #76543671
-import contextlib, hashlib, io, json, platform, shutil, warnings
+# %% ../nbs/03_train.ipynb #8694ae7d
+import contextlib, hashlib, inspect, io, json, platform, shutil, sys, warnings, zipfile
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -18,8 +19,8 @@ import keras, numpy as np, pandas as pd
 from sklearn.metrics import f1_score, log_loss
 
 from .backbones import BACKBONES, build_encoder, local_grid
-from .data import (DataError, PROTOCOLS, SIZES, audit, check_vacant, index_pairs, leak_warning, load_images, pair_batches, read_dataset,
-                              split_pairs, write_whole, writer_batches)
+from .data import (DataError, PROTOCOLS, SIZES, audit, check_file, check_vacant, index_pairs, leak_warning, leave_out, left_over, load_images, only_one,
+                              other_version, pair_batches, read_dataset, read_json, split_pairs, unusable, write_whole, writer_batches)
 from .siamese import augmenter, batch_siamese, build_head, encode, score_features, score_pairs, siamese_model
 
 # %% ../nbs/03_train.ipynb #714d2a38
@@ -38,7 +39,7 @@ def compile_model(
                   metrics=['accuracy', f1], jit_compile=jit_compile)
     return model
 
-# %% ../nbs/03_train.ipynb #222e542b
+# %% ../nbs/03_train.ipynb #187a38ad
 BATCHES = ('pairs','writers') # a batch is so many pairs of the csv, or a few writers with all pairs among their images
 PRECISIONS = ('float32','mixed_float16','mixed_bfloat16') # Keras' dtype policies
 
@@ -67,12 +68,16 @@ def _resolve(config):
 def load_config(
     run:str|Path # Run folder
 )->dict: # Every argument of the run, versions, data fingerprint
-    "Read `config.json` of a run"
-    file = Path(run)/'config.json'
+    "Read `config.json` of a run; a line on stderr if another version wrote it"
+    file,needed = Path(run)/'config.json', set(inspect.signature(train_run).parameters)-{'out','verbose'}
     if not file.is_file(): raise DataError(f"{run}: no config.json in it; expected a run folder that `siamese-sig train` made")
-    return json.loads(file.read_text())
+    config = read_json(file, 'expected what `siamese-sig train` wrote')
+    other = other_version(config)
+    if lacks := sorted(needed-set(config)): raise DataError(f"{file}: {', '.join(lacks[:3])} missing; {other or 'it has been changed'}; train anew")
+    if other: print(f"warning: {run}: {other}; its numbers may differ", file=sys.stderr)
+    return config
 
-# %% ../nbs/03_train.ipynb #d0d6c236
+# %% ../nbs/03_train.ipynb #7610ab94
 def run_tables(
     config:dict # Of a run; gets `data_fingerprint` if it has none
 )->tuple[pd.DataFrame,pd.DataFrame]: # images, pairs with split 'train', 'validation' or 'test'
@@ -98,9 +103,51 @@ def run_data(
 )->RunData:
     "Read, split and decode the data of a run"
     images,pairs = run_tables(config)
-    use = pairs[pairs.split.isin(wanted)]
-    x,position = load_images(images.loc[np.union1d(use.a, use.b)], config['preprocess'], tuple(config['size']))
-    return RunData(images, pairs, x, position, {split: index_pairs(p, position) for split,p in use.groupby('split')})
+    use,how = pairs[pairs.split.isin(wanted)], (config['preprocess'], tuple(config['size']))
+    asked = images.loc[np.union1d(use.a, use.b)]
+    use = leave_out(use, unusable(asked, *how), len(asked))
+    if lacks := set(wanted)-set(use.split): raise DataError(f"{config['data']}: no usable pairs to {' or '.join(sorted(lacks))} with; expected some")
+    x,position = load_images(images.loc[np.union1d(use.a, use.b)], *how)
+    return RunData(images, pd.concat([use, pairs[~pairs.split.isin(wanted)]]), x, position, {split: index_pairs(p, position) for split,p in use.groupby('split')})
+
+# %% ../nbs/03_train.ipynb #dcccddfb
+_FOREIGN = {'Lambda','TFSMLayer','JaxLayer','FlaxLayer','TorchModuleWrapper','StringLookup','IntegerLookup','TextVectorization','function','__lambda__','__tensor__','__numpy__'}
+
+def _foreign(described):
+    "The first thing in a description of a network that is no plain layer of Keras or of this package; None if there is none"
+    if isinstance(described, list): return next(filter(None, map(_foreign, described)), None)
+    if not isinstance(described, dict): return None
+    kind,module,name = (described.get(k) for k in ('class_name','module','registered_name'))
+    ours = module is None or str(module).split('.')[0] in ('builtins','keras','siamese_sig')
+    if kind is not None and (kind in _FOREIGN or not ours or name in _FOREIGN): return str(kind)
+    return _foreign(list(described.values()))
+
+def _check_weights(file):
+    "Raise ValueError if an HDF5 file refers to other files"
+    import h5py
+    def look(group):
+        for name in group:
+            if isinstance(group.get(name, getlink=True), h5py.ExternalLink): raise ValueError(f"{name} lies in another file")
+            if isinstance(group[name], h5py.Group): look(group[name])
+            elif group[name].external or group[name].is_virtual: raise ValueError(f"{name} lies in another file")
+    with h5py.File(file, 'r') as f: look(f)
+
+def read_network(
+    file:str|Path, # A `.keras` file
+    max_bytes:int=4*2**30 # Most bytes it may unpack to
+)->keras.Model:
+    "Load a network; nothing in the file is executed"
+    try:
+        with zipfile.ZipFile(check_file(file)) as z:
+            size = sum(o.file_size for o in z.infolist())
+            if size>max_bytes: raise ValueError(f"it unpacks to {size:,} bytes, expected at most {max_bytes:,}")
+            if foreign := _foreign(json.loads(z.read('config.json'))): raise DataError(
+                f"{file}: refused, it holds {foreign!r}, which can run code or read files; expected layers of Keras and of siamese_sig only")
+            with z.open('model.weights.h5') as weights: _check_weights(weights)
+        return keras.saving.load_model(file, safe_mode=True)
+    except DataError: raise
+    except Exception as e: # a damaged or a crafted one raises a dozen types
+        raise DataError(f"{file}: not a network that can be loaded ({str(e).strip().split(chr(10))[0] or type(e).__name__}); expected a .keras file that siamese-sig wrote") from None
 
 # %% ../nbs/03_train.ipynb #787e8f04
 def _stop_now(losses, patience): return len(losses)-1-int(np.argmin(losses))>=patience
@@ -160,7 +207,7 @@ def export_parts(
             write_whole(file, partial(model.export, format=format, verbose=False))
     return files
 
-# %% ../nbs/03_train.ipynb #d14f3a84
+# %% ../nbs/03_train.ipynb #39d89e62
 def _build(config):
     "The encoder and a fresh head, in the precision of the run"
     channels,policy = 1 if config['preprocess']=='ink' else 3, keras.config.dtype_policy()
@@ -195,20 +242,26 @@ def _fit(run, config, data, verbose):
     x = encode(encoder, data.x, keep=True) if config['frozen'] else data.x
     history = load_history(run).to_dict('records')
     done = len(history)
-    if done: student = keras.saving.load_model(_checkpoint(run, done), safe_mode=True)
+    if done: student = read_network(_checkpoint(run, done))
     if done<config['epochs'] and not (done and _stop_now([row['val_loss'] for row in history], config['patience'])):
         steps = config['steps_per_epoch']
         keeper = _Keeper(run, history, (x, *data.splits['validation']), config['patience'], config['seed'])
         student.fit(_batches(config, data, x, done), steps_per_epoch=steps, epochs=config['epochs'], initial_epoch=done,
                     callbacks=[keeper], shuffle=False, verbose=verbose)
-    best = keras.saving.load_model(_checkpoint(run, _best_epoch(history)), safe_mode=True)
+    best = read_network(_checkpoint(run, _best_epoch(history)))
     parts = (encoder, best) if config['frozen'] else (best.get_layer('encoder'), best.get_layer('head'))
-    write_whole(run/'model.keras', siamese_model(*parts).save)
     export_parts(parts, run)
-    shutil.rmtree(run/'checkpoints')
+    write_whole(run/'model.keras', siamese_model(*parts).save) # last: where it is, the training is finished
+    _tidy(run)
     return run
 
-# %% ../nbs/03_train.ipynb #27f9a189
+def _tidy(run):
+    "Remove what only an unfinished training needs, and what a kill left half written"
+    shutil.rmtree(run/'checkpoints', ignore_errors=True)
+    for file in run.iterdir():
+        if left_over(file.name): file.unlink(missing_ok=True)
+
+# %% ../nbs/03_train.ipynb #eb0728af
 def train_run(
     data:str|Path, # Data set in Kaggle's layout
     out:str|Path, # New run folder
@@ -244,9 +297,10 @@ def train_run(
     if warning := leak_warning(audit(loaded.images, loaded.pairs)): print(f"warning: {warning}")
     config |= dict(meaning=PROTOCOLS[config['protocol']], date=str(date.today()), python=platform.python_version(), platform=platform.machine(),
                    versions={name: version(name) for name in ('siamese_sig','keras','tensorflow','numpy','pillow')})
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out/'config.json', lambda p: p.write_text(json.dumps(config, indent=1)))
-    return _fit(out, config, loaded, verbose)
+    with only_one(out):
+        check_vacant(out) # again: another training may have begun meanwhile
+        write_whole(out/'config.json', lambda p: p.write_text(json.dumps(config, indent=1)))
+        return _fit(out, config, loaded, verbose)
 
 def resume_run(
     run:str|Path, # Run folder of a training that was interrupted
@@ -255,8 +309,11 @@ def resume_run(
     "Go on where a training was interrupted, after its last whole epoch"
     run = Path(run)
     config = load_config(run)
-    if (run/'model.keras').exists(): raise DataError(f"{run}: this training is finished; expected an interrupted one")
-    return _fit(run, config, run_data(config), verbose)
+    with only_one(run):
+        if (run/'model.keras').exists():
+            _tidy(run) # a kill may have come between the two
+            raise DataError(f"{run}: this training is finished; expected an interrupted one")
+        return _fit(run, config, run_data(config), verbose)
 
 def load_run(
     run:str|Path # Run folder of a finished training
@@ -265,7 +322,7 @@ def load_run(
     config,file = load_config(run), Path(run)/'model.keras'
     if not file.exists(): raise DataError(
         f"{run}: no model.keras in it; this training has not finished, go on with: siamese-sig train --resume {run}")
-    return keras.saving.load_model(file, safe_mode=True), config
+    return read_network(file), config
 
 # %% ../nbs/03_train.ipynb #d4981147
 def export_run(
