@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['POINTS', 'EvidenceMatcher', 'RunMatcher', 'file_features', 'Verdict', 'Enrolled', 'Verifier', 'explain', 'enrol',
-           'read_enrolled', 'calibrate', 'adapt', 'score_table', 'score_file']
+           'read_enrolled', 'calibrate', 'adapt', 'score_table', 'read_questions', 'score_file']
 
 # %% ../nbs/06_verify.ipynb #6eb1dbcc
 import hashlib, json, os
@@ -18,7 +18,7 @@ from .data import ASSETS, DataError, cached_rows, check_vacant, code_version, pr
 from .evaluate import calibrate_references, fuse, probability
 from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
-# %% ../nbs/06_verify.ipynb #c06ed837
+# %% ../nbs/06_verify.ipynb #dad966c5
 class EvidenceMatcher:
     "The bundled way to compare: classical evidence, weighed on synthetic signatures"
     dtype,shape = FEATURES,()
@@ -31,10 +31,11 @@ class EvidenceMatcher:
         path:str|Path # An image file
     )->np.ndarray: # A record of `FEATURES`
         "What is measured of an image"
-        try: return image_features(self.read(path))
+        try: return self.measure(self.read(path))
         except DataError as e: raise DataError(str(e) if str(path) in str(e) else f"{path}: {e}") from None
 
     def read(self, path)->np.ndarray: return preprocess(path, 'ink', SIZE) # the ink, uint8
+    def measure(self, pixels)->np.ndarray: return image_features(pixels) # what `read` gave -> a record
 
     def compare(self,
         features:np.ndarray, # Records, shape (N,)
@@ -49,7 +50,7 @@ class EvidenceMatcher:
         far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE[0]
         return ["the pens differ: judged by the course of the lines, not by their width"] if far else []
 
-# %% ../nbs/06_verify.ipynb #87ae34fa
+# %% ../nbs/06_verify.ipynb #7fa25d50
 def _session(file):
     "An ONNX file, ready to run on the CPU, and the names of its inputs"
     import onnxruntime
@@ -71,9 +72,11 @@ class RunMatcher:
 
     def read(self, path)->np.ndarray: return preprocess(path, self.config['preprocess'], tuple(self.config['size'])) # (H,W,C) uint8
 
-    def one(self, path)->np.ndarray: # Features, shape (F,), float32
+    def one(self, path)->np.ndarray: return self.measure(self.read(path)) # Features, shape (F,), float32
+
+    def measure(self, pixels)->np.ndarray:
         session,names = self.encoder
-        return session.run(None, {names[0]: self.read(path)[None].astype('float32')/255})[0][0]
+        return session.run(None, {names[0]: pixels[None].astype('float32')/255})[0][0]
 
     def compare(self, features, a, b, block=4096)->np.ndarray: # as EvidenceMatcher.compare
         session,names = self.head
@@ -297,13 +300,14 @@ def adapt(
         (new/'calibration.json').write_text(json.dumps(made, indent=1))
     return Verifier.load(out)
 
-# %% ../nbs/06_verify.ipynb #48f46b79
+# %% ../nbs/06_verify.ipynb #485f313c
 def score_table(
     verifier:Verifier,
     table:pd.DataFrame, # Columns query and refs (joined by '|'), paths relative to `root`
     root:str|Path='.', # Folder of the images
     point:str='balanced', # One of `POINTS`
-    band:float=.1 # See `Verifier.judge`
+    band:float=.1, # See `Verifier.judge`
+    keep:bool=True # Keep what was measured in the cache
 )->pd.DataFrame: # The same rows in the same order, with score, p_forged, verdict, error
     "Verify every row of a table"
     missing = {'query','refs'}-set(table.columns)
@@ -311,7 +315,7 @@ def score_table(
         f"column {' and '.join(sorted(missing))} missing; expected query and refs, found {', '.join(map(str, table.columns))}")
     rows = [[*(ref.strip() for ref in refs.split('|')), query.strip()] for query,refs in zip(table['query'], table['refs'])]
     names = list(dict.fromkeys(name for row in rows for name in row if name))
-    features,errors = file_features(verifier.matcher, [str(Path(root)/name) for name in names])
+    features,errors = file_features(verifier.matcher, [str(Path(root)/name) for name in names], keep)
     place = {name: i for i,name in enumerate(names)}
     def answer(row): # (score, p_forged, verdict, error)
         if not all(row): return np.nan, np.nan, '', 'a file name is empty; expected a query and at least one reference'
@@ -322,6 +326,15 @@ def score_table(
     out = [answer(row) for row in progress(rows, 'verifying')]
     return table.assign(**{column: [row[i] for row in out] for i,column in enumerate(('score','p_forged','verdict','error'))})
 
+def read_questions(
+    pairs:str|Path # csv with the columns query and refs
+)->pd.DataFrame: # For `score_table`; every cell is text
+    "The table of a csv file"
+    try: return pd.read_csv(pairs, dtype=str, keep_default_na=False, encoding='utf-8-sig')
+    except FileNotFoundError: raise DataError(f"{pairs}: no such file; expected a csv with the columns query and refs") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as e:
+        raise DataError(f"{pairs}: not a readable csv ({str(e).strip()}); expected the columns query and refs") from None
+
 def score_file(
     verifier:Verifier,
     pairs:str|Path, # csv with the columns query and refs
@@ -331,10 +344,7 @@ def score_file(
     band:float=.1 # See `Verifier.judge`
 )->pd.DataFrame: # As `score_table`
     "Verify every row of a csv file into another"
-    try: table = pd.read_csv(pairs, dtype=str, keep_default_na=False, encoding='utf-8-sig')
-    except FileNotFoundError: raise DataError(f"{pairs}: no such file; expected a csv with the columns query and refs") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as e:
-        raise DataError(f"{pairs}: not a readable csv ({str(e).strip()}); expected the columns query and refs") from None
+    table = read_questions(pairs)
     try: scored = score_table(verifier, table, images, point, band)
     except DataError as e: raise DataError(f"{pairs}: {e}") from None
     write_whole(out, lambda p: scored.to_csv(p, index=False))
