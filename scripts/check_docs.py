@@ -5,6 +5,7 @@ The notebooks are processed as nbdev does for Quarto, then rendered to _docs by 
 import base64
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -57,6 +58,9 @@ def render(proc, out):
                 cell.source = re.sub(r"\]\(([\w/-]+)\.ipynb(#[\w-]+)?\)", r"](\1.html\2)", cell.source)
         target = (out/path.relative_to(proc)).with_suffix(".html")
         target.parent.mkdir(parents=True, exist_ok=True)
+        for figure in (path.parent/"figures").glob("*"):  # pictures that are files; most are outputs
+            (target.parent/"figures").mkdir(exist_ok=True)
+            shutil.copy(figure, target.parent/"figures")
         target.write_text(exporter.from_notebook_node(nb)[0], encoding="utf-8")
 
 
