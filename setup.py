@@ -30,7 +30,7 @@ setup(
     package_data={cfg["lib_name"]: ["assets/*", "assets/verifier/*"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=lines("requirements"),
-    extras_require={"dev": lines("dev_requirements")},
+    extras_require={"dev": lines("dev_requirements"), "nb": lines("nb_requirements")},
     entry_points={
         "console_scripts": lines("console_scripts"),
         "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"],

@@ -11,8 +11,8 @@ __all__ = ['SIZES', 'IMAGE_SUFFIXES', 'PROTOCOLS', 'SCANNER', 'ASSETS', 'DataErr
            'writer_batches', 'show_pairs', 'unzip', 'find_sign_data', 'download_kaggle', 'embedded_data',
            'default_data']
 
-# %% ../nbs/00_data.ipynb #c66dea77
-import contextlib, errno, hashlib, io, os, re, shutil, stat, tempfile, zipfile, zlib
+# %% ../nbs/00_data.ipynb #dcd68080
+import contextlib, errno, hashlib, io, os, re, shutil, stat, sys, tempfile, zipfile, zlib
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -807,15 +807,24 @@ def _unpack_sign_data(
         for p in list(root.glob("*/train_data.csv")): shutil.rmtree(p.parent)
     return find_sign_data(dest)
 
-# %% ../nbs/00_data.ipynb #9b217b63
+# %% ../nbs/00_data.ipynb #59f3482d
 _by_hand = "download the zip in a browser from https://www.kaggle.com/datasets/{} and pass its path as `archive`"
 _credentials = ("on https://www.kaggle.com/settings choose Create New Token (or Generate New Token), then save the kaggle.json as "
-    "~/.kaggle/kaggle.json or set KAGGLE_USERNAME and KAGGLE_KEY, or set KAGGLE_API_TOKEN to a new-style token; or " + _by_hand)
+    "~/.kaggle/kaggle.json or set KAGGLE_USERNAME and KAGGLE_KEY, or set KAGGLE_API_TOKEN to a new-style token (on Colab: as "
+    "secrets of these names); or " + _by_hand)
+
+def _colab_secrets():
+    "On Colab, put what the environment lacks of Kaggle's credentials there, from the secrets"
+    if 'google.colab' not in sys.modules: return
+    from google.colab import userdata
+    for name in {'KAGGLE_USERNAME','KAGGLE_KEY','KAGGLE_API_TOKEN'}-set(os.environ):
+        with contextlib.suppress(userdata.SecretNotFoundError, userdata.NotebookAccessError): os.environ[name] = userdata.get(name)
 
 def _kaggle_api(
     dataset:str, # `owner/name`, for the error
 ): # A `KaggleApi`, signed in
     "Kaggle's client; a `DataError` says how to get it or its credentials"
+    _colab_secrets()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             from kaggle.api.kaggle_api_extended import KaggleApi
