@@ -62,15 +62,15 @@ def archive(folder):
 
 def runtime(folder):
     "A new environment with a kernel in it, and the variables to run it with"
-    subprocess.run([sys.executable, "-m", "venv", folder/"venv"], check=True)
+    ours = ("PYTHON", "SIAMESE_SIG", "KAGGLE", "VIRTUAL_ENV")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    subprocess.run([sys.executable, "-m", "venv", folder/"venv"], check=True, env=env)
     python = folder/"venv/bin/python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "ipykernel"], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", "ipykernel"], check=True, env=env)
     spec = folder/"jupyter/kernels/colab"
     spec.mkdir(parents=True)
     (spec/"kernel.json").write_text(json.dumps(dict(argv=[str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"], display_name="colab", language="python")))
-    ours = ("PYTHON", "SIAMESE_SIG", "KAGGLE", "VIRTUAL_ENV")
-    env = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    pip = subprocess.run([python, "-m", "pip", "cache", "dir"], capture_output=True, text=True).stdout.strip()  # packages need not be fetched ten times
+    pip = subprocess.run([python, "-m", "pip", "cache", "dir"], capture_output=True, text=True, env=env).stdout.strip()  # packages need not be fetched ten times
     (folder/"home").mkdir()
     return env | dict(HOME=str(folder/"home"), PATH=f"{python.parent}:{env['PATH']}", JUPYTER_PATH=str(folder/"jupyter"), PIP_CACHE_DIR=pip, TF_CPP_MIN_LOG_LEVEL="3")
 
@@ -117,7 +117,7 @@ def main():
                 print(f"ok      {path.name}: {install:.0f} s to install, {whole - install:.0f} s to run", flush=True)
             except Exception as e:  # the notebook's error; go on with the others
                 failed += 1
-                print(f"FAILED  {path.name}: {str(e)[-1500:]}", flush=True)
+                print(f"FAILED  {path.name}: {getattr(e, 'ename', type(e).__name__)}: {getattr(e, 'evalue', e)}\n{getattr(e, 'traceback', '')[-1500:]}", flush=True)
     sys.exit(bool(failed))
 
 

@@ -72,7 +72,7 @@ def whole_folder(
         if dest.exists(): dest.rmdir()
         new.rename(dest)
 
-# %% ../nbs/00_data.ipynb #35fbf900
+# %% ../nbs/00_data.ipynb #af8ecacd
 def _flatten(image:Image.Image)->Image.Image:
     "Any Pillow mode to RGB on white paper"
     if image.mode.startswith('I'): # 16 bits: keep the high byte
@@ -83,15 +83,16 @@ def _flatten(image:Image.Image)->Image.Image:
     return image.convert('RGB')
 
 def read_rgb(
-    path:str|Path # An image file that Pillow can read
+    path:str|Path|io.BytesIO # An image file that Pillow can read, or its content
 )->np.ndarray: # RGB, shape (H,W,3), uint8
     "The image in `path`: upright, without transparency, 8 bits a channel"
     try:
         with Image.open(path) as image: return np.array(_flatten(ImageOps.exif_transpose(image)))
     except FileNotFoundError: raise DataError(f"{path}: no such image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        why = 'the file is empty' if os.path.isfile(path) and not os.path.getsize(path) else e
-        raise DataError(f"{path}: not a readable image ({why}); expected a PNG, JPEG or TIFF file") from None
+        name = path if isinstance(path, (str,Path)) else 'image'
+        why = 'the file is empty' if os.path.isfile(name) and not os.path.getsize(name) else e
+        raise DataError(f"{name}: not a readable image ({why}); expected a PNG, JPEG or TIFF file") from None
 
 # %% ../nbs/00_data.ipynb #b5a27bcf
 SIZES = {'ink': (112,208), 'seed': (224,224)} # Preprocessing mode -> default (height, width) in pixels
