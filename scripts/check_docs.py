@@ -120,7 +120,7 @@ LAYOUT = """
 nav.navbar { display: flex; gap: 1.2rem; padding: .6rem 1rem; flex-wrap: wrap; align-items: center } nav.navbar a { color: #ffffff; text-decoration: none }
 nav.navbar a:first-child { font-weight: bold } .page { display: grid; grid-template-columns: 15rem minmax(0, 46rem) 13rem; gap: 2rem; padding: 1rem; justify-content: center }
 .sidebar ul, .toc ul { list-style: none; padding-left: .6rem; margin: .2rem 0 .8rem } .sidebar, .toc { font-size: .9rem } [aria-current] { font-weight: bold }
-.toc nav, .sidebar nav { position: sticky; top: 1rem; max-height: 95vh; overflow-y: auto } pre { overflow-x: auto; padding: .6rem; border-radius: 4px; margin: .6rem 0 }
+.toc nav, .sidebar nav { position: sticky; top: 1rem; max-height: 95vh; overflow-y: auto } pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; border-radius: 4px; margin: .6rem 0 }
 .highlight pre { background-color: #f6f8fa } .description { font-size: 1.15rem; color: #495057; background-color: #ffffff } figure { margin: 1rem 0 } p img { max-width: 100% }
 .page-navigation { display: flex; justify-content: space-between; gap: 1rem; margin: 3rem 0 1rem } footer { padding: 1rem; text-align: center; font-size: .9rem }
 button { font: inherit; color: #ffffff; background-color: #1f3a5f; border: 1px solid #ffffff; border-radius: 4px } h2 { margin-top: 2.2rem } summary { cursor: pointer }
