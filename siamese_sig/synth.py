@@ -195,7 +195,7 @@ _SCATTER = np.array([.040, .11, .055, .04, .033, .045, .013, 1., .06, .12])
 
 @dataclass(frozen=True)
 class Style:
-    "How a writer writes; `_draw_style` draws one"
+    "How a writer writes; drawn by _draw_style"
     slant:float # Shear to the right, x per y
     rotation:float # Of the baseline, radians
     width:float # Horizontal stretch
@@ -226,7 +226,7 @@ def _draw_style(
 # %% ../nbs/05_synth.ipynb #36ef3106
 @dataclass(frozen=True)
 class Plan:
-    "What a writer signs; `_draw_plan` draws one"
+    "What a writer signs; drawn by _draw_plan"
     text:str # Letters, `.`, `-`, blanks and line breaks, and `~` for the scribble
     scribble:np.ndarray # Targets of `~`, shape (n,4)
     entry:np.ndarray # Targets before the first letter, shape (n,4); x and y in x-heights
