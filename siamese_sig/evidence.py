@@ -574,10 +574,19 @@ def adapt_evidence(
     return evidence._replace(weight=weight, bias=bias)
 
 # %% ../nbs/05b_evidence.ipynb #17087721
-PEN_CHANGE,BROKEN = .3, 2.5 # Log of the ratio of two line widths from which they are made even; width below which lines break, pixels
+PEN_CHANGE,BROKEN = .2, 2.5 # Log of the ratio of two line widths from which they are made even; width below which lines break, pixels
+
+def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
+
+def _pen(mask): return np.log(mask.sum()/max(skeletonize(np.pad(mask, 1)).sum(), 1)) # as in `_traits`
 
 def _redrawn(record, narrower, wider): # the record of the same ink, its lines first narrower, then wider
-    return _measure(_cut(redraw(redraw(np.unpackbits(record['ink']).reshape(SIZE)>0, -narrower), wider)))
+    return _measure(_cut(redraw(redraw(_page(record), -narrower), wider)))
+
+def _pens(record, most=7):
+    "The log widths of the lines of an image when redrawn 0, 1, … pixels narrower"
+    page = _page(record)
+    return np.array([record['traits'][TRAITS.index('pen')], *(_pen(redraw(page, -n)) for n in range(1, most))])
 
 def even_pens(
     features:np.ndarray, # Records, shape (N,)
@@ -587,14 +596,15 @@ def even_pens(
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # features with redrawn ones behind them, a, b
     "Pairs whose pens differ, with the lines of one redrawn as wide as those of the other"
     pen = features['traits'][:,TRAITS.index('pen')]
-    width,apart,jobs = np.exp(pen), pen[a]-pen[b], {}
-    by = np.rint(np.abs(width[a]-width[b])).astype(int)*(np.abs(apart)>change)
+    apart,jobs = pen[a]-pen[b], {}
     place = lambda *job: jobs.setdefault(job, len(features)+len(jobs)) # where this redrawn image will be
+    pens = functools.cache(lambda i: _pens(features[i]))
     a,b = np.array(a), np.array(b)
-    for p in np.flatnonzero(by):
+    for p in np.flatnonzero(np.abs(apart)>change):
         wide,thin = (a,b) if apart[p]>0 else (b,a)
-        again = by[p] if width[thin[p]]<BROKEN else 0
-        wide[p],thin[p] = place(wide[p], by[p], again), place(thin[p], 0, again) if again else thin[p]
+        by = int(np.abs(pens(wide[p])-pen[thin[p]]).argmin())
+        again = by if np.exp(pen[thin[p]])<BROKEN else 0
+        if by: wide[p],thin[p] = place(wide[p], by, again), place(thin[p], 0, again) if again else thin[p]
     work = [(features[i], narrower, wider) for i,narrower,wider in jobs]
     if len(work)<200: made = [_redrawn(*job) for job in work]
     else:
