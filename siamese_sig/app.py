@@ -427,7 +427,7 @@ def _batch_tab(gr, verifier):
         return said or error
     go.click(score, [pairs, images, point, band], out, queue=False, api_visibility='private')
 
-# %% ../nbs/08_app.ipynb #f81ee3d1
+# %% ../nbs/08_app.ipynb #dda3b01b
 def build(verifier:Verifier): # The page, a `gradio.Blocks`
     "The page of a verifier"
     gr = load_gradio()
@@ -452,7 +452,7 @@ def launch(
         run_history=False, enable_monitoring=False, max_threads=4, state_session_capacity=100, max_file_size=1, theme=gr.themes.Default(primary_hue='blue', **fonts),
         css=(ASSETS/'app'/'page.css').read_text(), js=(ASSETS/'app'/'page.js').read_text(), head='<meta name="description" content="Offline signature verification on this machine">',
         app_kwargs=dict(middleware=[Middleware(Gate, hosts={'127.0.0.1','localhost','[::1]'} if local else None, clean=lambda body: clean_request(body, page))], openapi_url=None))
-    except OSError as e: raise DataError(f"{host}:{port or 7860}: cannot listen there ({e}); try another --port") from None
+    except OSError: raise DataError(f"{host}:{port or 7860}: cannot listen there; try another --port, or --host") from None
     return page
 
 # %% ../nbs/08_app.ipynb #a8f9e2c0
