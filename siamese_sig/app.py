@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['MOST', 'FORMATS', 'ALIKE', 'BETWEEN', 'UNLIKE', 'SAYS', 'LIMITS', 'PATHS', 'HEADERS', 'REMOVE', 'EMPTY', 'CHOICES',
            'read_upload', 'check_image', 'picture', 'Looked', 'look', 'draw_match', 'where_unlike', 'wrong', 'scale',
-           'answer_html', 'score_upload', 'Gate', 'load_gradio', 'look_all', 'shelf', 'examples', 'table_html', 'build',
-           'launch', 'serve']
+           'answer_html', 'score_upload', 'clean_request', 'Gate', 'load_gradio', 'look_all', 'shelf', 'examples',
+           'table_html', 'build', 'launch', 'serve']
 
 # %% ../nbs/08_app.ipynb #1dd78700
 import asyncio, base64, functools, html, io, json, os, re, signal, tempfile, threading, traceback, warnings, webbrowser, zipfile
@@ -22,9 +22,9 @@ from .evaluate import probability
 from .evidence import SIZE, match_map
 from .verify import POINTS, Verdict, Verifier, read_questions, score_file
 
-# %% ../nbs/08_app.ipynb #3981cecf
+# %% ../nbs/08_app.ipynb #6668b818
 MOST = dict(bytes=8_000_000, pixels=40_000_000, references=10, # of an image; of references
-            images=500, rows=500, unpacked=100_000_000, request=32_000_000) # of a batch; bytes of a request, base64 and all
+            images=500, rows=500, row=50, unpacked=100_000_000, request=32_000_000) # of a batch, references in a row of it; bytes of a request, base64 and all
 FORMATS = ('PNG','JPEG','TIFF','BMP','WEBP')
 
 def read_upload(
@@ -33,7 +33,7 @@ def read_upload(
 )->list[tuple[str,bytes]]: # (name without folders, content) of each file
     "The files in a request"
     try: files = [(PurePosixPath(name.replace('\\', '/')).name, base64.b64decode(data, validate=True)) for name,data in json.loads(text or '[]')]
-    except (ValueError, TypeError, AttributeError): raise DataError("the request is not what this page sends; reload the page") from None
+    except (ValueError, TypeError, AttributeError, RecursionError): raise DataError("the request is not what this page sends; reload the page") from None
     if len(files)>most: raise DataError(f"{len(files)} files; expected at most {most}")
     for name,data in files:
         if not name or len(name.encode())>200 or not name.isprintable() or name=='..': raise DataError(f"file name {name[:40]!r}; expected a plain one")
@@ -50,7 +50,7 @@ def check_image(
     except (OSError, SyntaxError, ValueError): raise DataError(f"{name}: not an image, or a damaged one; expected PNG, JPEG, TIFF, BMP or WebP") from None
     if w*h>MOST['pixels']: raise DataError(f"{name}: too many pixels; expected at most {MOST['pixels']//10**6} million, such as a page at 600 dpi")
 
-# %% ../nbs/08_app.ipynb #b664ffbc
+# %% ../nbs/08_app.ipynb #f05e8206
 def picture(
     pixels:np.ndarray, # shape (H,W) or (H,W,3), uint8
     kind:str='PNG' # or 'JPEG'
@@ -68,6 +68,8 @@ class Looked(NamedTuple):
     ink:np.ndarray # Cleaned ink, shape `SIZE`, uint8, for `match_map`
     features:np.ndarray # For `Verifier.judge`
 
+_room = threading.Semaphore(2) # Images being decoded at once: a page of 40 million pixels takes half a gigabyte for a moment
+
 def look(
     verifier:Verifier,
     name:str, # What the file was called
@@ -76,7 +78,7 @@ def look(
     "Read and measure one upload"
     if len(data)>MOST['bytes']: raise DataError(f"{name}: {len(data)/1e6:.1f} MB; expected at most {MOST['bytes']/1e6:.0f} MB")
     check_image(io.BytesIO(data), name)
-    with tempfile.TemporaryDirectory(prefix='siamese-sig-app-') as folder:
+    with _room, tempfile.TemporaryDirectory(prefix='siamese-sig-app-') as folder:
         (file := Path(folder)/'upload').write_bytes(data)
         try:
             pixels = verifier.matcher.read(file)
@@ -162,7 +164,7 @@ def answer_html(
     return (f'<section class="verdict {v.verdict}"><h3>{title}</h3><p>{says.format("one" if k==1 else "ones")}</p>{notes}'
             f'{scale(v.p_forged, float(probability(v.threshold, calibrated)), band)}<dl>{facts}</dl>{_why(closest, questioned)}{LIMITS}</section>')
 
-# %% ../nbs/08_app.ipynb #35f84ebf
+# %% ../nbs/08_app.ipynb #41d28a1a
 def _unpack(images, folder): # -> {name: ''}, or the error of what cannot be used
     if len(images)==1 and zipfile.is_zipfile(io.BytesIO(images[0][1])):
         (archive := folder/'images.zip').write_bytes(images[0][1])
@@ -179,6 +181,10 @@ def _unpack(images, folder): # -> {name: ''}, or the error of what cannot be use
         except DataError as e: found[name] = str(e)
     return found
 
+def _row_fault(names, found): # what is wrong with the names in a row, the query last; '' if nothing is
+    if len(names)-1>MOST['row']: return f"{len(names)-1} references; expected at most {MOST['row']}"
+    return next((found.get(n, f'{n}: not among the images') for n in names[::-1] if n and found.get(n, n)), '')
+
 def score_upload(
     verifier:Verifier,
     pairs:list[tuple[str,bytes]], # One csv, from `read_upload`
@@ -190,16 +196,19 @@ def score_upload(
     if len(pairs)!=1 or not images: raise DataError("expected one csv and its images")
     with tempfile.TemporaryDirectory(prefix='siamese-sig-app-') as folder:
         (file := Path(folder)/'pairs').write_bytes(pairs[0][1])
-        try: rows = [names for _,names in islice(read_questions(file), 1, MOST['rows']+2)]
+        try: header,*rows = islice(read_questions(file), MOST['rows']+2)
         except DataError as e: raise DataError(str(e).replace(str(file), pairs[0][0])) from None
-        if len(rows)>MOST['rows']: raise DataError(f"over {MOST['rows']} rows; for more there is: siamese-sig score")
-        if (longest := max((len(names)-1 for names in rows), default=0))>MOST['row']: raise DataError(f"{longest} references in a row; expected at most {MOST['row']}")
+        if len(rows)>MOST['rows']: raise DataError(f"{len(rows)} rows or more; expected at most {MOST['rows']}, for more there is: siamese-sig score")
         found,root,out = _unpack(images, Path(folder)),Path(folder)/'images',Path(folder)/'out.csv'
-        for name in filter(found.get, found): (root/name).unlink() # what may not be opened
+        fault = [_row_fault(names, found) for _,names in rows]
+        table = pd.DataFrame([fields for fields,_ in rows], columns=header)
+        table[[not f for f in fault]].to_csv(file, index=False)
         score_file(verifier, file, root, out, point, band, keep=False)
-        table = pd.read_csv(out, keep_default_na=False, na_values=dict(score=[''], p_forged=['']))
-        fault = [next((found[n] for n in names[::-1] if found.get(n)), '') for names in rows]
-        return table.assign(error=[why or e.replace(f'{root}{os.sep}', '') for why,e in zip(fault, table.error)])
+        scored = pd.read_csv(out, keep_default_na=False, na_values=dict(score=[''], p_forged=['']))
+        scored.index = [i for i,f in enumerate(fault) if not f]
+        scored = scored.reindex(table.index)
+        error = [f or e.replace(f'{root}{os.sep}', '') for f,e in zip(fault, scored.error.fillna(''))]
+        return table.assign(score=scored.score, p_forged=scored.p_forged, verdict=scored.verdict.fillna(''), error=error)
 
 # %% ../nbs/08_app.ipynb #432b0983
 PATHS = re.compile(r'/(|config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|(assets|static|svelte)/.*|gradio_api/(run/predict|startup-events|heartbeat/\w+|theme\.css))/?')
@@ -228,11 +237,33 @@ def _guarded(send): # the same, with `HEADERS` on every response
         await send(message)
     return out
 
-# %% ../nbs/08_app.ipynb #a0c7761f
+# %% ../nbs/08_app.ipynb #044d0563
+def _fits(block, value): # could this value of an input have come from the page?
+    kind = type(block).__name__
+    if kind=='Radio': return value in [v for _,v in block.choices]
+    if kind=='Slider': return isinstance(value, (int,float)) and block.minimum<=value<=block.maximum
+    return kind=='State' or value is None or isinstance(value, str)
+
+def clean_request(
+    body:bytes,
+    page # `gradio.Blocks`
+)->bytes|None: # The same with nothing in it that the page would not send; None: it is not of that kind
+    "A request as the page sends it"
+    try:
+        asked = json.loads(body)
+        n,data,session,event = int(asked['fn_index']),asked['data'],asked['session_hash'],asked.get('event_data')
+        inputs = page.fns[n].inputs
+        if len(data)!=len(inputs) or not re.fullmatch(r'\w{1,40}', session) or not all(map(_fits, inputs, data)): return None
+        event = dict(index=int(event['index'])) if event else None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError): return None
+    data = [None if type(block).__name__=='State' else value for block,value in zip(inputs, data)]
+    return json.dumps(dict(fn_index=n, data=data, session_hash=session, event_data=event)).encode()
+
+# %% ../nbs/08_app.ipynb #e7db74e1
 class Gate:
     "ASGI middleware: lets through what the page needs and nothing else"
-    def __init__(self, app, hosts:set[str]|None): # Names this server goes by; None: any
-        self.app,self.hosts,self.room = app,hosts,None
+    def __init__(self, app, hosts:set[str]|None, clean=lambda body: body): # Names this server goes by, None: any; `clean_request`
+        self.app,self.hosts,self.clean,self.room = app,hosts,clean,None
 
     def fault(self, scope): # (status, why not), or None
         headers = {k.decode().lower(): v.decode('latin1') for k,v in scope['headers']}
@@ -240,7 +271,7 @@ class Gate:
         if self.hosts is not None and re.sub(r':\d+$', '', host) not in self.hosts: return 421, 'this page does not go by that name'
         if origin and origin.split('://')[-1]!=host: return 403, 'the request comes from another page'
         path = scope['path']
-        if not PATHS.fullmatch(path) or scope['method'] not in ('GET','HEAD') and 'run/predict' not in path: return 404, 'not here'
+        if not PATHS.fullmatch(path) or scope['method'] not in (('POST',) if 'run/predict' in path else ('GET','HEAD')): return 404, 'not here'
         if int('0'+re.sub(r'\D', '', headers.get('content-length', '')))>MOST['request']: return 413, f"too large; at most {MOST['request']//10**6} MB at once"
 
     async def __call__(self, scope, receive, send):
@@ -252,6 +283,10 @@ class Gate:
             try: body = await _read_body(receive, MOST['request'])
             except TimeoutError: return await _refuse(_guarded(send), 408, 'the upload took too long')
             if body is None: return await _refuse(_guarded(send), 413, f"too large; at most {MOST['request']//10**6} MB at once")
+            body = self.clean(body)
+            if body is None: return await _refuse(_guarded(send), 400, 'not what this page sends; reload it')
+            length = [(k,v) for k,v in scope['headers'] if k.lower() not in (b'content-length', b'transfer-encoding')]
+            scope = {**scope, 'headers': [*length, (b'content-length', str(len(body)).encode())]}
             first = iter([dict(type='http.request', body=body, more_body=False)])
             async def again(): return next(first, None) or await receive()
             await self.app(scope, again, _guarded(send))
@@ -340,7 +375,7 @@ def _verify_tab(gr, verifier):
             result = gr.HTML(EMPTY, elem_id='result')
     _connect(gr, verifier, dict(known=known, questioned=questioned), picks, shelves, errors, point, band, go, result, buttons)
 
-# %% ../nbs/08_app.ipynb #4cbceadb
+# %% ../nbs/08_app.ipynb #68a7c69a
 def _connect(gr, verifier, states, picks, shelves, errors, point, band, go, result, buttons):
     "What happens when"
     quick = dict(queue=False, api_visibility='private')
@@ -350,7 +385,7 @@ def _connect(gr, verifier, states, picks, shelves, errors, point, band, go, resu
         if len(items)>most: items,error = items[:most],error+wrong(f'at most {most} known signatures; the first {most} are kept')
         return items, shelf(items), error, None, EMPTY
     def remove(items, event:gr.EventData):
-        items = [o for i,o in enumerate(items) if i!=event.index]
+        items = [o for i,o in enumerate(items) if i!=getattr(event, 'index', None)]
         return items, shelf(items), '', EMPTY
     def verify(known, questioned, point, band):
         if not known or not questioned: return wrong(f"no {'known' if not known else 'questioned'} signature yet; add one on the left")
@@ -397,7 +432,7 @@ def _batch_tab(gr, verifier):
         return said or error
     go.click(score, [pairs, images, point, band], out, queue=False, api_visibility='private')
 
-# %% ../nbs/08_app.ipynb #d331a265
+# %% ../nbs/08_app.ipynb #dda3b01b
 def build(verifier:Verifier): # The page, a `gradio.Blocks`
     "The page of a verifier"
     gr = load_gradio()
@@ -421,8 +456,8 @@ def launch(
     try: page.launch(server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, inbrowser=False, ssr_mode=False, pwa=False, footer_links=[],
         run_history=False, enable_monitoring=False, max_threads=4, state_session_capacity=100, max_file_size=1, theme=gr.themes.Default(primary_hue='blue', **fonts),
         css=(ASSETS/'app'/'page.css').read_text(), js=(ASSETS/'app'/'page.js').read_text(), head='<meta name="description" content="Offline signature verification on this machine">',
-        app_kwargs=dict(middleware=[Middleware(Gate, hosts={'127.0.0.1','localhost','[::1]'} if local else None)], openapi_url=None))
-    except OSError as e: raise DataError(f"{host}:{port or 7860}: cannot listen there ({e}); try another --port") from None
+        app_kwargs=dict(middleware=[Middleware(Gate, hosts={'127.0.0.1','localhost','[::1]'} if local else None, clean=lambda body: clean_request(body, page))], openapi_url=None))
+    except OSError: raise DataError(f"{host}:{port or 7860}: cannot listen there; try another --port, or --host") from None
     return page
 
 # %% ../nbs/08_app.ipynb #a8f9e2c0

@@ -7,6 +7,7 @@ import argparse
 import base64
 import io
 import json
+import secrets
 import socket
 import statistics
 import struct
@@ -81,7 +82,7 @@ def load(page, clients, known, questions):
         n = i % len(questions)
         start.wait()
         began = time.time()
-        shown = page.whole(f"s{i}", content, (Path(questions[n]).name, Path(questions[n]).read_bytes()))
+        shown = page.whole(secrets.token_hex(8), content, (Path(questions[n]).name, Path(questions[n]).read_bytes()))
         waited[i] = time.time()-began
         return f"{expected[n].score:.3f}; the threshold is {expected[n].threshold:.3f}" in shown
 
@@ -97,6 +98,15 @@ def told(answer, *words):
     status, body = answer
     text = json.dumps(body) if not isinstance(body, bytes) else body.decode(errors="replace")
     return status == 200 and "Traceback" not in text and "/tmp" not in text and any(w in text for w in words)
+
+
+def count(cases):
+    "How many are as they should be; the others are printed"
+    cases = list(cases)
+    wrong = [case for case, ok in cases if not ok]
+    if wrong:
+        print("  not as it should be:", *wrong, sep="\n    ")
+    return len(cases)-len(wrong)
 
 
 def names(page, good):
@@ -177,13 +187,13 @@ def doors(page, good):
             "/gradio_api/run-history/records", "/gradio_api/vibe-code", "/gradio_api/stream/a/b/1/playlist.m3u8", "/gradio_api/custom_component/1/2/3/4", "/../../etc/passwd", "/%2e%2e/etc/passwd"]
     posts = ["/gradio_api/upload", "/upload", "/gradio_api/queue/join", "/gradio_api/call/verify", "/gradio_api/api/verify", "/gradio_api/component_server", "/gradio_api/reset", "/gradio_api/cancel", "/login", "/gradio_api/vibe-edit",
              "/gradio_api/process_recording", "/gradio_api/run-history/connect", "/gradio_api/stream/1"]
-    ok = sum(page.server.ask("GET", p)[0] == 404 for p in gets)+sum(page.server.ask("POST", p, b"{}", {"Content-Type": "application/json"})[0] == 404 for p in posts)
+    ok = count((p, page.server.ask("GET", p)[0] == 404) for p in gets)+count((p, page.server.ask("POST", p, b"{}", {"Content-Type": "application/json"})[0] == 404) for p in posts)
     static = ["/assets/../../../../../../../etc/passwd", "/static/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd", "/assets//etc/passwd", "/svelte/../../../../etc/passwd"]
-    ok += sum(b"root:" not in page.server.ask("GET", p)[1] for p in static)
+    ok += count((p, b"root:" not in page.server.ask("GET", p)[1]) for p in static)
     others = [page.server.ask("GET", "/", headers={"Host": "evil.example"})[0] == 421,
               page.server.ask("POST", "/gradio_api/run/predict", b"{}", {"Origin": "http://evil.example", "Content-Type": "text/plain"})[0] == 403,
               page.server.ask("PUT", "/", b"")[0] == 404, page.server.ask("DELETE", "/gradio_api/run/predict")[0] == 404]
-    return len(gets+posts+static+others), ok+sum(others), "not there, or not for that name and origin"
+    return len(gets+posts+static+others), ok+count(enumerate(others)), "not there, or not for that name and origin"
 
 
 def nonsense(page, good):
@@ -193,15 +203,15 @@ def nonsense(page, good):
     ok = 0
     for body in bodies:
         status, answer = page.server.ask("POST", "/gradio_api/run/predict", body, {"Content-Type": "application/json"})
-        ok += 400 <= status <= 500 and b"Traceback" not in answer and b"/site-packages" not in answer
+        ok += count([((body[:80], status, answer[:200]), status == 400 and len(answer) < 100)])
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}, "orig_name": "a.png"}
     for value in (file, [file], 7, [1, 2], {"a": 1}, "text", '[["a.png", 1]]', '{"path": "/etc/passwd"}', "["*100_000, None, True):
         status, answer = page.act(page.questioned, value, None)
-        ok += "root:" not in str(answer) and "Traceback" not in str(answer) and "/site-packages" not in str(answer)
+        ok += count([((value, status, str(answer)[:200]), "root:" not in str(answer) and "Traceback" not in str(answer) and "/site-packages" not in str(answer))])
     state = [["name", "scan", "seen", [[0]], [0]]]
     for known, questioned, point, band in ((state, state, "balanced", .1), (None, None, "lenient", .1), (None, None, "balanced", "x"), (None, None, "balanced", None), (None, None, "balanced", 1e999), (None, None, {}, [])):
-        status, answer = page.act(page.verify, known, questioned, point, band)
-        ok += "Traceback" not in str(answer) and "/site-packages" not in str(answer) and ("Looks" not in str(answer))
+        status, answer = page.act(page.verify, known, questioned, point, band, session="nobody")
+        ok += count([((point, band, status, str(answer)[:200]), status == 400 or "no known signature yet" in str(answer))])
     return len(bodies)+17, ok, "a short answer each"
 
 
@@ -212,10 +222,10 @@ def tables(page, good):
              (b"", [("a.png", good)], "not a readable csv"), (refs+b"a.png,\n,a.png\n", [("a.png", good)], "is empty"), (refs+b"a.png,a.png\n", [("z.zip", archive(("../../a.png", good)))], "not a plain path"),
              (refs+b"a.png,a.png\n", [("z.zip", archive(("/etc/a.png", good)))], "not a plain path"), (refs+b"l.png,l.png\n", [("z.zip", archive(link=("l.png", "/etc/passwd")))], "is a link"),
              (refs+b"a.png,a.png\n", [("z.zip", archive(("a.png", good))[:-30])], "not among the images"), (refs+b"a.png,a.png\n", [(f"{i}.png", b"") for i in range(501)], "501 files"),
-             (refs+b'"a.png","'+b"a.png|"*5000+b'a.png"\n', [("a.png", good)], "rows scored"), (refs+b"=cmd|x,a.png\n", [("a.png", good)], "rows scored"),
+             (refs+b'"a.png","'+b"a.png|"*5000+b'a.png"\n', [("a.png", good)], "5001 references"), (refs+b"=cmd|x,a.png\n", [("a.png", good)], "rows scored"),
              (refs+b"a.png,b.png\n", [("a.png", good), ("b.png", png(20000, 20000))], "rows scored, 1 with errors")]
-    ok = [told(page.act(page.score, pack(("p.csv", csv)), pack(*images), "balanced", .1), words) for csv, images, words in sends]
-    return len(sends), sum(ok), "told, in a line or in its row"+("" if all(ok) else f"; wrong: {[i for i, o in enumerate(ok) if not o]}")
+    ok = count(((csv[:60], words), told(page.act(page.score, pack(("p.csv", csv)), pack(*images), "balanced", .1), words)) for csv, images, words in sends)
+    return len(sends), ok, "told, in a line or in its row"
 
 
 def main():
