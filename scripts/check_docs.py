@@ -207,12 +207,12 @@ def write_site(pages, base):
     for source, (title, description, page, text) in pages.items():
         up, place = "../"*page.count("/"), [e for e, _ in order].index(source) if source in dict(order) else None
         before, after = ("", "") if place is None else (order[place-1] if place else "", order[place+1] if place+1 < len(order) else "")
-        link = lambda e, sign: f'<a href="{up}{pages[e[0]][2]}">{html.escape(sign.format(e[1]))}</a>' if e else "<span></span>"
+        around = [f'<a href="{up}{pages[e[0]][2]}">{html.escape(sign.format(e[1]))}</a>' if e else "<span></span>" for e, sign in ((before, "← {}"), (after, "{} →"))]
         toc = "".join(f'<li><a href="#{i}">{t}</a></li>' for i, t in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', text))
         navbar = "".join(f'<a href="{up}{pages[e][2] if e in pages else e}">{html.escape(t)}</a>' for e, t in entries(SITE["navbar"]["left"]))
         values = dict(lang=CONFIG["lang"], title=html.escape(title), description=html.escape(description, quote=True), favicon=SITE["favicon"], up=up,
                       image=base + SITE["open-graph"]["image"], card=SITE["twitter-card"]["card-style"], layout=LAYOUT, site=SITE["title"], navbar=navbar,
-                      sidebar=menu(SITE["sidebar"]["contents"], page, pages), around=link(before, "← {}") + link(after, "{} →"), toc=f"<ul>{toc}</ul>",
+                      sidebar=menu(SITE["sidebar"]["contents"], page, pages), around="".join(around), toc=f"<ul>{toc}</ul>",
                       body=relink(text, source, pages, base), footer=html.escape(SITE["page-footer"]["left"]), open="open")
         (OUT/page).parent.mkdir(parents=True, exist_ok=True)
         (OUT/page).write_text(PAGE.format(**values), encoding="utf-8")
