@@ -150,7 +150,8 @@ def _profile(mask):
     edge = lambda v: np.interp(np.arange(w), some, v[some]/h)
     strokes = (mask[1:]&~mask[:-1]).sum(0)+mask[0]
     v = np.stack([edge(mask.argmax(0)), edge(h-mask[::-1].argmax(0)), 2*mask.mean(0), .2*strokes], 1)
-    t = _tents(STEPS, 0, w, w)
+    v = np.repeat(v, -(-2*STEPS//w), 0) # ink narrower than that has columns for every step all the same
+    t = _tents(STEPS, 0, len(v), len(v))
     return (t/t.sum(1, keepdims=True))@v
 
 # %% ../nbs/05b_evidence.ipynb #53557a6a
