@@ -13,7 +13,7 @@ import pandas as pd
 
 from siamese_sig.data import ASSETS, make_pairs, read_signatures
 from siamese_sig.evaluate import eer, reference_trials, score_trials, writer_bootstrap
-from siamese_sig.evidence import adapt_evidence, all_distances, head_logits, mix_heads
+from siamese_sig.evidence import adapt_evidence, even_pens, pair_columns
 from siamese_sig.verify import EvidenceMatcher, file_features
 
 
@@ -30,13 +30,12 @@ def main():
     pairs = make_pairs(asked)
     a, b, forged = pairs.a.to_numpy(), pairs.b.to_numpy(), pairs.label.to_numpy() == 1
     writer = asked.writer.to_numpy()
-    distances = all_distances(matcher.evidence.spaces, features[1], a, b)
-    traits = features[1]["traits"][a] - features[1]["traits"][b]
+    x = (pair_columns(matcher.evidence.spaces, *even_pens(features[1], a, b)) - matcher.evidence.center)/matcher.evidence.scale
     place = {(min(p), max(p)): i for i, p in enumerate(zip(a.tolist(), b.tolist()))}
 
     def measure(evidence):
         "Score of all pairs, and EER of 1 (all pairs), 5 and 10 references with the shipped rule"
-        score = 1/(1+np.exp(-mix_heads(head_logits(evidence, distances), traits)))
+        score = 1/(1+np.exp(-(x@evidence.weight + evidence.bias)))
         compare = lambda i, j: score[[place[min(p), max(p)] for p in zip(i.tolist(), j.tolist())]]
         rates = [eer(score, forged)[0]]
         for k in (5, 10):

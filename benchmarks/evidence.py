@@ -8,24 +8,23 @@ k genuine signatures of each writer, pooled, and once the first k files; random 
 other writer.
 """
 import argparse
+import functools
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+from joblib import Parallel, delayed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from siamese_sig.data import preprocess, progress, read_images, write_whole
 from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
-from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, _columns, _training_pairs, all_distances, head_logits, image_features,
-                                  load_evidence, mix_heads, nonnegative_logistic, space_distances, space_vectors)
+from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, TRAITS, _training_pairs, evidence_logit, image_features,
+                                  load_evidence, nonnegative_logistic, pair_columns, redraw)
 
-FAMILIES = {"texture": ("written: texture",), "warping": ("written: columns", "written: profile"),
-            "hinge": ("written: hinge 4", "written: hinge 8", "written: hinge 16"), "run lengths": ("written: run", "written: gap"),
-            "image features": ("written: image",), "blocks": ("written: blocks",), "context": ("written: context",),
-            "grid angle": ("written: coarse angle",), "traits": ("trait",), "whitened spaces": ("space",),
-            "constant width, all": ("constant",)}
+FAMILIES = {"texture": ("texture",), "warping": ("columns", "profile"), "hinge": ("hinge",), "run lengths": ("run", "gap"),
+            "image features": ("image",), "blocks": ("blocks",), "context": ("context",), "grid angle": ("coarse angle",),
+            "traits": ("trait",), "whitened spaces": ("space",)}
 
 
 class Real:
@@ -98,37 +97,32 @@ def kept(path, make):
     return np.load(path)
 
 
-def distances(path, evidence, features, a, b):
-    "All columns, those that depend on no fit from a file"
-    spaces = [space_distances(space_vectors(s, features), a, b) for s in evidence.spaces]
-    return np.concatenate([kept(path, lambda: all_distances((), features, a, b)), *spaces], 1)
-
-
 def measured(path, inks):
     "Features of images, from a file"
-    return kept(path, lambda: np.stack([image_features(x) for x in progress(inks, "measuring")]))
+    return kept(path, lambda: np.stack(Parallel(n_jobs=-1)(delayed(image_features)(x) for x in progress(inks, "measuring"))))
 
 
-def changed_pens(real, features, evidence, out, plain):
-    "EER when the questioned ink is dilated or eroded by one pixel; errors at the threshold of unchanged ink"
+def changed_pens(real, features, evidence, out):
+    "EER when the questioned ink is wider or narrower; FAR and FRR at the threshold of unchanged ink"
     use = real.kind < 2
     a, b, forged = real.a[use], real.b[use], real.kind[use] == 1
-    threshold = {h: eer(plain[h][use], forged)[1] for h in plain}
-    print("\n| questioned ink | " + " | ".join(f"{h}: EER; FAR, FRR at the unchanged threshold" for h in plain) + " |\n|" + "---|"*(len(plain)+1))
-    changes = {"unchanged": None, "1 px wider": (ndimage.maximum_filter, 2), "1 px narrower": (ndimage.minimum_filter, 2),
-               "dilated, 1 px on each side": (ndimage.maximum_filter, 3), "eroded, 1 px on each side": (ndimage.minimum_filter, 3)}
-    for name, change in changes.items():
-        if change is None:
-            scores = {h: v[use] for h, v in plain.items()}
-        else:
-            slug = name.replace(",", "").replace(" ", "-")
-            inks = [y if ((y := change[0](x, change[1])) > 127).sum() > 50 else x for x in real.ink]
-            other = measured(out/f"features-{slug}.npy", inks)
-            both = np.concatenate([features, other])
-            z = head_logits(evidence, distances(out/f"distances-{slug}.npy", evidence, both, a, b+len(features)))
-            scores = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, features["traits"][a]-other["traits"][b])}
-        print(f"| {name} | " + " | ".join(f"{100*eer(s, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(s, forged, threshold[h]))
-                                         for h, s in scores.items()) + " |", flush=True)
+    print("\n| questioned ink | " + " | ".join(f"pens {h}: EER; FAR, FRR at the unchanged threshold" for h in ("as they are", "made even")) + " |\n|" + "---|"*3)
+    threshold = {}
+    for name, by in {"unchanged": 0, "1 px wider": 1, "1 px narrower": -1, "dilated, 1 px on each side": 2, "eroded, 1 px on each side": -2}.items():
+        inks = [np.uint8(255)*_fitted(redraw(x > 127, by)) for x in real.ink]
+        both = np.concatenate([features, measured(out/f"features{by:+}.npy", inks)])
+        cells = []
+        for change in (np.inf, PEN_CHANGE):
+            score = kept(out/f"logit{by:+}-{change}.npy", functools.partial(evidence_logit, evidence, both, a, b+len(features), change))
+            threshold.setdefault(change, eer(score, forged)[1])
+            cells.append(f"{100*eer(score, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(score, forged, threshold[change])))
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _fitted(mask):
+    "A redrawn page at `SIZE` again"
+    off = [(n-m)//2 for n, m in zip(mask.shape, SIZE)]
+    return mask[off[0]:off[0]+SIZE[0], off[1]:off[1]+SIZE[1]]
 
 
 def control(real, traits, made, forged):
@@ -152,40 +146,43 @@ def main():
     parser.add_argument("out", type=Path, help="folder of features and distances; those that are there are not made again")
     parser.add_argument("--last", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=300)
+    parser.add_argument("--strength", type=float, default=15., help="of the fits on real writers")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     evidence, real = load_evidence(args.evidence), Real(args.data, args.last)
     features = measured(args.out/"features.npy", real.ink)
-    d = distances(args.out/"distances.npy", evidence, features, real.a, real.b)
+    d = kept(args.out/"columns.npy", lambda: pair_columns(evidence.spaces, features, real.a, real.b))
     with np.load(args.synthetic) as f:
         made, writer, forged = f["features"], f["writer"], f["forged"]
     rest = np.flatnonzero(writer > np.median(writer))
     sa, sb, y = _training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
-    sd = distances(args.out/"distances-synthetic.npy", evidence, made, rest[sa], rest[sb])
-    x, sx = ((np.log(v+.02)-evidence.center)/evidence.scale for v in (d, sd))
-    names = np.array(DISTANCES+tuple(f"space {i}" for i in range(d.shape[1]-len(DISTANCES))))
+    sd = kept(args.out/"columns-synthetic.npy", lambda: pair_columns(evidence.spaces, made, rest[sa], rest[sb]))
+    x, sx = ((v-evidence.center)/evidence.scale for v in (d, sd))
+    names = np.array(DISTANCES+tuple(f"space {i}" for i in range(2*len(evidence.spaces)))+tuple(f"mean {n}" for n in TRAITS))
     print(f"{len(real.writer)} images of {len(real.people)} writers, {np.bincount(real.kind).tolist()} genuine, skilled, random pairs\n")
     print("| skilled / random EER | 1 reference | " + " | ".join(f"{k}, {r}" for k in (5, 10) for r in RULES) + " |\n|" + "---|"*8)
-    z, traits = head_logits(evidence, d), features["traits"]
-    plain = {"written": z[:, 0], "constant": z[:, 1], "rule": mix_heads(z, traits[real.a]-traits[real.b])}
-    for name, logit in plain.items():
-        row(f"all, synthetic: {name}", real, logit, args.repeats)
-    row("the same, references: the first k files of a writer", real, plain["rule"], args.repeats, draws=[real.genuine])
+    shipped = kept(args.out/"logit.npy", lambda: evidence_logit(evidence, features, real.a, real.b))
+    row("all, synthetic, pens as they are", real, x@evidence.weight, args.repeats)
+    row("all, synthetic, pens made even: shipped", real, shipped, args.repeats)
+    row("the same, references: the first k files of a writer", real, shipped, args.repeats, draws=[real.genuine])
     for name, starts in FAMILIES.items():
         use = np.array([n.startswith(starts) for n in names])
         weight, _ = nonnegative_logistic(sx[:, use], y, 15.)
         row(f"{name} ({use.sum()})", real, x[:, use]@weight, 0)
-    sees, logit = _columns(evidence.spaces)[0], np.zeros(len(d))
     order = np.random.default_rng(0).permutation(real.people)
-    for fold in range(6):
-        held = np.isin(real.claimed, order[fold::6])
-        fit = ~held & (real.kind < 2)
-        weight, bias = nonnegative_logistic(x[fit][:, sees], real.kind[fit] == 1, 60.)
-        logit[held] = x[held][:, sees]@weight+bias
-    row("all, real writers, six folds of writers (not shipped)", real, logit, args.repeats)
-    changed_pens(real, features, evidence, args.out, plain)
+    for name, start, free in (("adapted, six folds of writers", (evidence.weight, evidence.bias), len(TRAITS)),
+                              ("from scratch on real writers, six folds", None, len(TRAITS)),
+                              ("the same without mean traits", None, 0)):
+        logit, use = np.zeros(len(d)), np.arange(len(names)) < len(names)-(0 if free else len(TRAITS))
+        for fold in range(6):
+            held = np.isin(real.claimed, order[fold::6])
+            fit = ~held & (real.kind < 2)
+            weight, bias = nonnegative_logistic(x[fit][:, use], real.kind[fit] == 1, args.strength, start, free)
+            logit[held] = x[held][:, use]@weight+bias
+        row(name, real, logit, args.repeats)
+    changed_pens(real, features, evidence, args.out)
     print()
-    control(real, traits, made["traits"], forged)
+    control(real, features["traits"], made["traits"], forged)
     print(f"pen change {PEN_CHANGE}")
 
 

@@ -2,8 +2,8 @@
 
 Example: python scripts/calibrate_verifier.py siamese_sig/assets/verifier
 
-Reads evidence.npz in that folder (scripts/fit_evidence.py made it) and writes calibration.json beside it. Forgers write
-with pens of their own, as in fitting.
+Reads evidence.npz in that folder (scripts/fit_evidence.py made it) and writes calibration.json beside it. Everybody writes
+with a habitual pen, as in fitting.
 """
 import argparse
 import json
@@ -25,7 +25,7 @@ def main():
     parser.add_argument("--genuine", type=int, default=14)
     parser.add_argument("--forged", type=int, default=6)
     parser.add_argument("--seed", type=int, default=77, help="another than that of fitting")
-    parser.add_argument("--pens", type=float, default=.5)
+    parser.add_argument("--pens", type=float, default=.35)
     parser.add_argument("--skill", type=float, help="of all forgers, in [0,1]; by default forgers of all skills, as in fitting")
     args = parser.parse_args()
     matcher = EvidenceMatcher(args.folder/"evidence.npz")

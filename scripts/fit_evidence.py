@@ -2,8 +2,8 @@
 
 Example: python scripts/fit_evidence.py evidence.npz
 
-Genuine signatures of a person come from this person's pens; a forger writes with a pen of their own, which the generator
-leaves alike on purpose (a network would learn nothing else). Features are kept beside the output and are not made again.
+Everybody writes with a habitual pen, forgers too: `pens`, see `signature_ink`. Features are kept beside the output and are
+not made again.
 """
 import argparse
 from pathlib import Path
@@ -13,30 +13,16 @@ from joblib import Parallel, delayed
 
 from siamese_sig.data import progress, write_whole
 from siamese_sig.evidence import FEATURES, SIZE, fit_evidence, image_features, save_evidence
-from siamese_sig.synth import _box, _draw_pen, _sign, draw_writer, render
-
-
-def ink(seed, writer, index, forged, pen_change, skill=None, size=SIZE, margin=4):
-    "A signature as `signature_ink` draws it, a forgery with the forger's own pen: log width `pen_change` from the writer's"
-    path, pen, rng = _sign(seed, writer, index, forged, skill)
-    if forged:
-        pen = _draw_pen(draw_writer(seed, writer).pen+pen_change, .1, np.random.default_rng([seed, writer, index]))
-    left, top, w, h = _box(path)
-    thick = min(size[0]/112, size[1]/208)
-    edge = 2*margin+pen.width*thick
-    scale = min((size[0]-edge)/h, (size[1]-edge)/w)
-    origin = (size[1]-1)/2-scale*(left+w/2), (size[0]-1)/2+scale*(top-h/2)
-    return (render(path, pen, scale, origin, tuple(size), thick, rng) >= .5).astype("uint8")*np.uint8(255)
+from siamese_sig.synth import signature_ink
 
 
 def one_writer(writer, tries, seed, pens, skill):
-    "Records of a writer's signatures and of the forgeries of them, which three forgers make"
-    change = np.random.default_rng([seed, writer]).normal(0, pens, 3)
-    return np.array([image_features(ink(seed, writer, i, f, change[i % 3], skill)) for f, i in tries], FEATURES)
+    "Records of a writer's signatures and of the forgeries of them"
+    return np.array([image_features(signature_ink(seed, writer, i, f, SIZE, skill=skill, pens=pens)) for f, i in tries], FEATURES)
 
 
 def corpus(writers, genuine, forged, seed, pens, skill=None):
-    "Records, writer, forged of the synthetic set; `pens`: standard deviation of a forger's log line width from the writer's; `skill` of all forgers"
+    "Records, writer, forged of the synthetic set; `pens` and `skill` as in `signature_ink`"
     tries = [(f, i) for f, n in ((False, genuine), (True, forged)) for i in range(n)]
     work = Parallel(n_jobs=-1, return_as="generator")(delayed(one_writer)(w, tries, seed, pens, skill) for w in range(1, writers+1))
     features = np.concatenate(list(progress(work, "writing and measuring", writers)))
@@ -50,7 +36,7 @@ def main():
     parser.add_argument("--genuine", type=int, default=5)
     parser.add_argument("--forged", type=int, default=4)
     parser.add_argument("--seed", type=int, default=31)
-    parser.add_argument("--pens", type=float, default=.5)
+    parser.add_argument("--pens", type=float, default=.35)
     parser.add_argument("--strength", type=float, default=15.)
     args = parser.parse_args()
     made = args.writers, args.genuine, args.forged, args.seed, args.pens
@@ -63,7 +49,7 @@ def main():
     evidence = fit_evidence(features, writer, forged, strength=args.strength)
     save_evidence(evidence, args.out)
     print(f"{args.out}: {args.out.stat().st_size/1e6:.2f} MB, {len(features)} synthetic images of {args.writers} writers, "
-          f"{(evidence.weight > 0).sum(1).tolist()} of {evidence.weight.shape[1]} weights above 0")
+          f"{(evidence.weight > 0).sum()} of {len(evidence.weight)} weights above 0")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"Write README.md from nbs/index.ipynb; with --check, fail if it differs. (nbdev_readme needs Quarto, this does not.)"
+"Write README.md from nbs/index.ipynb and nbs/changelog.ipynb from CHANGELOG.md; with --check, fail if one differs. (Needs no Quarto.)"
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -13,21 +14,40 @@ def readme(nb):
     for cell in nb["cells"]:
         source = "".join(cell["source"]).strip()
         if cell["cell_type"] == "markdown":
-            parts.append(re.sub(r"\]\(([\w/-]+\.ipynb)", r"](nbs/\1", source))  # README stands above nbs/
+            parts.append(re.sub(r"\]\(([\w/-]+\.(?:ipynb|png))", r"](nbs/\1", source))  # README stands above nbs/
         elif source and not source.startswith("#|"):
             parts.append(f"```python\n{source}\n```")
+            said = "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
+            parts += [f"```\n{said.strip()}\n```"] if said else []
     return "<!-- Written by scripts/readme.py from nbs/index.ipynb: edit that. -->\n\n" + "\n\n".join(parts) + "\n"
+
+
+def changelog(text):
+    "CHANGELOG.md as a notebook"
+    title, _, rest = text.strip().partition("\n\n")
+    pages = f"{title}\n\n> What changed, version by version, for people who use it", rest
+    cells = [dict(cell_type="markdown", id=f"changelog-{i}", metadata={}, source=p.splitlines(keepends=True)) for i, p in enumerate(pages)]
+    return json.dumps(dict(cells=cells, metadata={}, nbformat=4, nbformat_minor=5), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def made():
+    "What each written file should hold"
+    return {ROOT/"README.md": readme(json.loads((ROOT/"nbs/index.ipynb").read_text(encoding="utf-8"))),
+            ROOT/"nbs/changelog.ipynb": changelog((ROOT/"CHANGELOG.md").read_text(encoding="utf-8"))}
+
+
+def faults():
+    "Written files that differ from what they are written from"
+    return [f"{p.name} is out of date: run python scripts/readme.py" for p, text in made().items() if not p.exists() or p.read_text(encoding="utf-8") != text]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    text = readme(json.loads((ROOT/"nbs/index.ipynb").read_text(encoding="utf-8")))
-    target = ROOT/"README.md"
-    if not parser.parse_args().check:
-        target.write_text(text, encoding="utf-8")
-    elif target.read_text(encoding="utf-8") != text:
-        raise SystemExit("README.md differs from nbs/index.ipynb: run python scripts/readme.py")
+    if parser.parse_args().check:
+        sys.exit("\n".join(faults()) or 0)
+    for path, text in made().items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

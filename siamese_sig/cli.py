@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'data_app', 'Backbone', 'Protocol', 'Preprocess', 'Batches', 'Format', 'Precision', 'Model', 'Calibration',
            'Point', 'PointOption', 'Band', 'EXITS', 'DEMO', 'data_synth', 'data_kaggle', 'data_audit', 'train',
-           'evaluate', 'cache', 'verify', 'score', 'enrol', 'calibrate', 'export', 'demo', 'main']
+           'evaluate', 'cache', 'verify', 'score', 'enrol', 'calibrate', 'export', 'web', 'demo', 'main']
 
 # %% ../nbs/07_cli.ipynb #304c5eec
 import errno, json, logging, os, sys, traceback
@@ -276,6 +276,17 @@ def export(run:Annotated[Path, typer.Argument(help="Run folder.")],
     _load_tensorflow()
     from siamese_sig.train import export_run
     _say('\n'.join(map(str, export_run(run, out, format.value))))
+
+# %% ../nbs/07_cli.ipynb #f2b9df1f
+@app.command('app', epilog="Examples: siamese-sig app  |  siamese-sig app --model runs/first --port 8000 --no-browser")
+def web(host:Annotated[str, typer.Option(help="Address to listen on; 127.0.0.1 is this machine alone.")]='127.0.0.1',
+        port:Annotated[Optional[int], typer.Option(min=1, max=65535, help="By default the first free one from 7860.")]=None,
+        browser:Annotated[bool, typer.Option(help="Open it in the browser.")]=True,
+        model:Model=None, calibration:Calibration=None):
+    "A web page on this machine to drop signatures on. It needs: pip install 'siamese_sig\\[app]'"
+    from siamese_sig.app import serve
+    from siamese_sig.verify import Verifier
+    serve(Verifier.load(model, calibration), host, port, browser, _say)
 
 # %% ../nbs/07_cli.ipynb #1cc299e2
 DEMO = dict(size=(56,104), epochs=12, steps_per_epoch=60, batch_size=32, learning_rate=1e-3, patience=12)

@@ -196,7 +196,7 @@ def read_arrays(
     except Exception as e: # a damaged one raises a dozen types
         raise DataError(f"{path}: not a readable npz file ({e or type(e).__name__}); {hint}") from None
 
-# %% ../nbs/00_data.ipynb #168699e8
+# %% ../nbs/00_data.ipynb #3df6cf16
 IMAGE_FORMATS = ('PNG','JPEG','TIFF','BMP','WEBP','MPO') # MPO: a JPEG of a phone, with a depth map or the like behind it
 MAX_PIXELS = 80_000_000 # of an image; an A3 sheet at 600 dpi has 70 million
 
@@ -210,22 +210,23 @@ def _flatten(image:Image.Image)->Image.Image:
     return image.convert('RGB')
 
 def read_rgb(
-    path:str|Path # An image file that Pillow can read
+    path:str|Path|io.BytesIO # An image file that Pillow can read, or its content
 )->np.ndarray: # RGB, shape (H,W,3), uint8
     "The image in `path`: upright, without transparency, 8 bits a channel"
-    if isinstance(path, (str,os.PathLike)):
+    name = path if isinstance(path, (str,os.PathLike)) else 'image'
+    if name is path:
         if not os.path.lexists(path): raise DataError(f"{path}: no such image")
         if not os.path.getsize(check_file(path)): raise DataError(f"{path}: not a readable image (the file is empty); expected a PNG, JPEG or TIFF file")
     try:
         with warnings.catch_warnings(action='ignore'), Image.open(path, formats=IMAGE_FORMATS) as image:
             w,h = image.size
-            if w*h>MAX_PIXELS: raise DataError(f"{path}: {w} x {h} pixels; expected at most {MAX_PIXELS:,}, scan it at a lower resolution")
+            if w*h>MAX_PIXELS: raise DataError(f"{name}: {w} x {h} pixels; expected at most {MAX_PIXELS:,}, scan it at a lower resolution")
             if image.format!='MPO' and getattr(image, 'n_frames', 1)>1: raise DataError(
-                f"{path}: {image.n_frames} pages or frames; expected one picture, save the right one as a file of its own")
+                f"{name}: {image.n_frames} pages or frames; expected one picture, save the right one as a file of its own")
             return np.array(_flatten(ImageOps.exif_transpose(image)))
     except DataError: raise
     except Exception as e: # a damaged image raises a dozen types
-        raise DataError(f"{path}: not a readable image ({e or type(e).__name__}); expected a PNG, JPEG or TIFF file") from None
+        raise DataError(f"{name}: not a readable image ({e or type(e).__name__}); expected a PNG, JPEG or TIFF file") from None
 
 # %% ../nbs/00_data.ipynb #b5a27bcf
 SIZES = {'ink': (112,208), 'seed': (224,224)} # Preprocessing mode -> default (height, width) in pixels
@@ -1002,15 +1003,24 @@ def _unpack_sign_data(
         for p in list(root.glob("*/train_data.csv")): shutil.rmtree(p.parent)
     return find_sign_data(dest)
 
-# %% ../nbs/00_data.ipynb #9b217b63
+# %% ../nbs/00_data.ipynb #59f3482d
 _by_hand = "download the zip in a browser from https://www.kaggle.com/datasets/{} and pass its path as `archive`"
 _credentials = ("on https://www.kaggle.com/settings choose Create New Token (or Generate New Token), then save the kaggle.json as "
-    "~/.kaggle/kaggle.json or set KAGGLE_USERNAME and KAGGLE_KEY, or set KAGGLE_API_TOKEN to a new-style token; or " + _by_hand)
+    "~/.kaggle/kaggle.json or set KAGGLE_USERNAME and KAGGLE_KEY, or set KAGGLE_API_TOKEN to a new-style token (on Colab: as "
+    "secrets of these names); or " + _by_hand)
+
+def _colab_secrets():
+    "On Colab, put what the environment lacks of Kaggle's credentials there, from the secrets"
+    if 'google.colab' not in sys.modules: return
+    from google.colab import userdata
+    for name in {'KAGGLE_USERNAME','KAGGLE_KEY','KAGGLE_API_TOKEN'}-set(os.environ):
+        with contextlib.suppress(userdata.SecretNotFoundError, userdata.NotebookAccessError): os.environ[name] = userdata.get(name)
 
 def _kaggle_api(
     dataset:str, # `owner/name`, for the error
 ): # A `KaggleApi`, signed in
     "Kaggle's client; a `DataError` says how to get it or its credentials"
+    _colab_secrets()
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             from kaggle.api.kaggle_api_extended import KaggleApi

@@ -195,7 +195,7 @@ _SCATTER = np.array([.040, .11, .055, .04, .033, .045, .013, 1., .06, .12])
 
 @dataclass(frozen=True)
 class Style:
-    "How a writer writes; `_draw_style` draws one"
+    "How a writer writes; drawn by _draw_style"
     slant:float # Shear to the right, x per y
     rotation:float # Of the baseline, radians
     width:float # Horizontal stretch
@@ -226,7 +226,7 @@ def _draw_style(
 # %% ../nbs/05_synth.ipynb #36ef3106
 @dataclass(frozen=True)
 class Plan:
-    "What a writer signs; `_draw_plan` draws one"
+    "What a writer signs; drawn by _draw_plan"
     text:str # Letters, `.`, `-`, blanks and line breaks, and `~` for the scribble
     scribble:np.ndarray # Targets of `~`, shape (n,4)
     entry:np.ndarray # Targets before the first letter, shape (n,4); x and y in x-heights
@@ -465,7 +465,7 @@ def draw_writer(
         _PEOPLE[seed,writer] = _new_writer(seed, writer)
     return _PEOPLE[seed,writer]
 
-# %% ../nbs/05_synth.ipynb #0bf947d1
+# %% ../nbs/05_synth.ipynb #2adb9843
 class _Pen(NamedTuple):
     "What the line looks like; lengths in pixels of a signature fitted to 112×208"
     width:float # Of the line
@@ -474,13 +474,18 @@ class _Pen(NamedTuple):
     angle:float # Of the nib, radians
     rough:float # Unevenness of the ink, share of its density
     skips:float # Gaps in a hundred x-heights, where a ball slides
+    press:float=.06 # Spread of the pressure, share of the width
 
-def _draw_pen(log_width, spread, rng):
+def _draw_pen(log_width, spread, rng, habit=None):
     "The writer's pen, or in two images of five another: ballpoint, felt tip or fountain pen"
-    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(rng.random()<.4))
-    kind,v = rng.choice(3, p=[.7,.2,.1]), rng.uniform(size=5)
+    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(other := rng.random()<.4))
+    kind,v,press = rng.choice(3, p=[.7,.2,.1]), rng.uniform(size=5), .06
+    if habit and not other: kind,v,press = habit
     swell,nib,rough,skips = [(.15,0,.15,.8), (.25,0,.06,0), (.25,.35,.10,.3)][kind]
-    return _Pen(width, swell*2*v[0], nib*2*v[1], np.pi*v[2], rough*2*v[3], skips*2*v[4])
+    return _Pen(width, swell*2*v[0], nib*2*v[1], np.pi*v[2], rough*2*v[3], skips*2*v[4], press)
+
+def _habit(rng): # kind, details and pressure of a hand's own pen
+    return rng.choice(3, p=[.7,.2,.1]), rng.uniform(size=5), .06*np.exp(rng.normal(0, .5))
 
 def _radius(path, pen, rng):
     "Half the width of the line at each sample"
@@ -491,7 +496,7 @@ def _radius(path, pen, rng):
         r = r*(1+pen.nib*(np.abs(np.sin(np.arctan2(d[:,1], d[:,0])-pen.angle))-.5))
     way = path[:,2]*path[:,3]
     r = r*way.sum()/(r*way).sum() # The same width over the whole, however the time was spent
-    press = np.interp(np.arange(len(r)), np.arange(0, len(r)+12, 12), rng.normal(0, .06, (len(r)+23)//12))
+    press = np.interp(np.arange(len(r)), np.arange(0, len(r)+12, 12), rng.normal(0, pen.press, (len(r)+23)//12))
     return np.maximum(pen.width/2*(r+press), .62)
 
 # %% ../nbs/05_synth.ipynb #dd01b2b9
@@ -544,32 +549,32 @@ def render(
     if grain.shape!=shape: grain = np.resize(grain, shape)
     return np.clip(cover+pen.rough*grain*(cover>0), 0, 1)
 
-# %% ../nbs/05_synth.ipynb #3f75fbfd
+# %% ../nbs/05_synth.ipynb #ced441c1
 def _fit(path, aspect):
     "Stretch the path, in place, to the log of width over height"
     span = np.ptp(path[path[:,3]>0,:2], axis=0)
     path[:,0] *= np.exp(aspect)*span[1]/span[0]
     return path
 
-def _sign(seed, writer, index, forged, skill):
+def _sign(seed, writer, index, forged, skill, pens=0.):
     "The movement, the pen, and the source of chance for the rest"
     who = draw_writer(seed, writer)
     rng = _rng(seed, writer, _FORGED if forged else _GENUINE, index)
-    if forged:
-        own = _rng(seed, writer, _FORGER, index%3)
-        hand = _forger_hand(who.style, _draw_style(own), own.random() if skill is None else skill, rng)
+    own = _rng(seed, writer, _FORGER, index%3 if forged else 3)
+    if forged: hand = _forger_hand(who.style, _draw_style(own), own.random() if skill is None else skill, rng)
     else: hand = _genuine_hand(who.style, rng)
     aspect = who.aspect+rng.normal(0, who.style.scatter[9])
     tries = [_fit(write(who.plan, hand, rng), aspect) for _ in range(1+forged)]
     path = min(tries, key=lambda p: abs(_density(p)-who.density))
-    return path, _draw_pen(who.pen-.45*(_density(path)-who.density), who.style.scatter[8], rng), rng
+    width = who.pen+own.normal(0, pens)-.45*(_density(path)-who.density)
+    return path, _draw_pen(width, who.style.scatter[8], rng, _habit(own) if pens else None), rng
 
 def _box(path):
     "Left, top and span of the ink, x-heights"
     xy = path[path[:,3]>0,:2]
     return xy[:,0].min(), xy[:,1].max(), *np.ptp(xy, axis=0)
 
-# %% ../nbs/05_synth.ipynb #ae00507d
+# %% ../nbs/05_synth.ipynb #3a8285fd
 def signature_ink(
     seed:int, # Of the whole set
     writer:int, # Number of the person
@@ -578,9 +583,10 @@ def signature_ink(
     size:tuple[int,int]=SIZES['ink'], # (height, width), pixels
     margin:int=4, # Paper left around the ink, pixels
     skill:float|None=None, # Of the forger, in [0,1]; by default the forger's own
+    pens:float=0., # How far the widths of habitual pens differ from hand to hand, log; 0: nobody has a habitual pen, forgers take the writer's width
 )->np.ndarray: # shape (*size,1), uint8: 255 = ink, 0 = paper, nothing between
     "One signature as `ink_pixels` would show it, the same whenever asked for"
-    path,pen,rng = _sign(seed, writer, index, forged, skill)
+    path,pen,rng = _sign(seed, writer, index, forged, skill, pens)
     left,top,w,h = _box(path)
     thick = min(size[0]/112, size[1]/208)
     edge = 2*margin+pen.width*thick
@@ -608,7 +614,7 @@ def signature(
     ink = render(path, pen, scale, (l-scale*left, t+scale*top), shape, thick, rng)
     return (255-np.rint(12*ink)/12*(255-paper.integers(15,96))).astype('uint8')
 
-# %% ../nbs/05_synth.ipynb #da37d12b
+# %% ../nbs/05_synth.ipynb #221ea31f
 class SynthBlock(NamedTuple):
     "Some signatures, the contract of `load_images` with the labels beside it"
     x:np.ndarray # Ink, shape (N,H,W,1), uint8, 255 = ink
@@ -616,9 +622,9 @@ class SynthBlock(NamedTuple):
     forged:np.ndarray # shape (N,), bool
     index:np.ndarray # Number of the repetition or of the forgery, shape (N,)
 
-def _one_writer(seed, writer, genuine, forged, size):
+def _one_writer(seed, writer, genuine, forged, size, pens):
     tries = [(i,False) for i in range(genuine)]+[(i,True) for i in range(forged)]
-    x = np.stack([signature_ink(seed, writer, i, f, size) for i,f in tries])
+    x = np.stack([signature_ink(seed, writer, i, f, size, pens=pens) for i,f in tries])
     return SynthBlock(x, np.full(len(x), writer), np.array([f for _,f in tries]), np.array([i for i,_ in tries]))
 
 def synth_blocks(
@@ -628,13 +634,14 @@ def synth_blocks(
     seed:int=0, # Other seeds are other people
     size:tuple[int,int]=SIZES['ink'], # (height, width), pixels
     workers:int=1, # Processes; -1: one for each core
+    pens:float=0., # As in `signature_ink`
 )->Iterator[SynthBlock]: # The persons in order, one block each
     "Signatures without end, writer by writer, the same for any number of `workers`"
     people = range(1, writers+1) if isinstance(writers, int) else writers
     if genuine+forged<1 or min(genuine, forged)<0: raise DataError(f'genuine {genuine}, forged {forged}; expected at least one image of each writer')
     with Parallel(workers) as pool:
         for k in range(0, len(people), 64):
-            yield from pool(delayed(_one_writer)(seed, w, genuine, forged, tuple(size)) for w in people[k:k+64])
+            yield from pool(delayed(_one_writer)(seed, w, genuine, forged, tuple(size), pens) for w in people[k:k+64])
 
 def synth_images(
     writers:int|range, # How many persons, numbered from 1, or which
@@ -643,11 +650,12 @@ def synth_images(
     seed:int=0, # Other seeds are other people
     size:tuple[int,int]=SIZES['ink'], # (height, width), pixels
     workers:int=1, # Processes; -1: one for each core
+    pens:float=0., # As in `signature_ink`
 )->SynthBlock: # All of them
     "A set of signatures in memory, nothing on disk"
     n = writers if isinstance(writers, int) else len(writers)
     if n<1: raise DataError(f'writers {writers!r}; expected at least one')
-    blocks = synth_blocks(writers, genuine, forged, seed, size, workers)
+    blocks = synth_blocks(writers, genuine, forged, seed, size, workers, pens)
     return SynthBlock(*map(np.concatenate, zip(*(b for b,_ in zip(blocks, progress(range(n), 'signing'))))))
 
 # %% ../nbs/05_synth.ipynb #3f5ef51f

@@ -7,7 +7,7 @@ __all__ = ['BATCHES', 'PRECISIONS', 'FORMATS', 'compile_model', 'load_config', '
            'read_network', 'load_history', 'export_parts', 'train_run', 'resume_run', 'load_run', 'export_run',
            'plot_history']
 
-# %% ../nbs/03_train.ipynb #24b0b24d
+# %% ../nbs/03_train.ipynb #8694ae7d
 import contextlib, hashlib, inspect, io, json, platform, shutil, sys, warnings, zipfile
 from datetime import date
 from functools import partial
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import keras, numpy as np, pandas as pd
 from sklearn.metrics import f1_score, log_loss
 
-from .backbones import BACKBONES, build_encoder
+from .backbones import BACKBONES, build_encoder, local_grid
 from .data import (DataError, PROTOCOLS, SIZES, audit, check_file, check_vacant, index_pairs, leak_warning, leave_out, left_over, load_images, only_one,
                               other_version, pair_batches, read_dataset, read_json, split_pairs, unusable, write_whole, writer_batches)
 from .siamese import augmenter, batch_siamese, build_head, encode, score_features, score_pairs, siamese_model
@@ -39,7 +39,7 @@ def compile_model(
                   metrics=['accuracy', f1], jit_compile=jit_compile)
     return model
 
-# %% ../nbs/03_train.ipynb #9a596637
+# %% ../nbs/03_train.ipynb #187a38ad
 BATCHES = ('pairs','writers') # a batch is so many pairs of the csv, or a few writers with all pairs among their images
 PRECISIONS = ('float32','mixed_float16','mixed_bfloat16') # Keras' dtype policies
 
@@ -55,7 +55,7 @@ def _resolve(config):
         if config[name] is not None and config[name]<1: raise DataError(f"{name} {config[name]}; expected at least 1")
     for name,choices in (('batches', BATCHES), ('precision', PRECISIONS)):
         if config[name] not in choices: raise DataError(f"{name} {config[name]!r}; expected one of {', '.join(choices)}")
-    custom = config['backbone']=='custom_cnn'
+    custom = config['backbone'] in ('custom_cnn','signature')
     if config['weights']=='default': config['weights'] = None if custom else 'imagenet'
     if config['frozen'] is None: config['frozen'] = config['weights'] is not None
     if config['projection']=='default': config['projection'] = BACKBONES[config['backbone']].projection
@@ -215,7 +215,7 @@ def _build(config):
     keras.config.set_dtype_policy(config['precision'])
     try:
         encoder = build_encoder(config['backbone'], (*config['size'], channels), config['weights'], config['frozen'], config['alpha'])
-        return encoder, build_head(encoder.output_shape[-1], config['projection'])
+        return encoder, build_head(encoder.output_shape[-1], config['projection'], local_grid(config['backbone'], config['size']))
     finally: keras.config.set_dtype_policy(policy)
 
 def _student(encoder, head, config):
@@ -266,7 +266,7 @@ def train_run(
     data:str|Path, # Data set in Kaggle's layout
     out:str|Path, # New run folder
     backbone:str='custom_cnn', # A key of `BACKBONES`
-    weights:str|Path|None='default', # 'imagenet', None or a file; by default None for custom_cnn, else 'imagenet'
+    weights:str|Path|None='default', # 'imagenet', None or a file; by default None for custom_cnn and signature, else 'imagenet'
     frozen:bool|None=None, # Keep the encoder's weights; by default if it has weights
     alpha:float=1., # Width multiplier of MobileNetV2
     projection:int|None='default', # Units between features and |a−b|; by default the seed's

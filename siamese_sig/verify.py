@@ -7,11 +7,10 @@ __all__ = ['POINTS', 'EvidenceMatcher', 'RunMatcher', 'kept_features', 'file_fea
            'Verifier', 'explain', 'enrol', 'read_enrolled', 'calibrate', 'adapt', 'inside', 'read_questions',
            'score_file']
 
-# %% ../nbs/06_verify.ipynb #c7d23ad5
+# %% ../nbs/06_verify.ipynb #e0eb4282
 import csv, hashlib, json, os
 from datetime import datetime, timezone
-from functools import lru_cache
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from .data import (DataError, SIZES, about, asset, cached_rows, check_file, chec
 from .evaluate import FUSIONS, calibrate_references, fuse, probability
 from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
-# %% ../nbs/06_verify.ipynb #99fb538f
+# %% ../nbs/06_verify.ipynb #51ea88f7
 class EvidenceMatcher:
     "The bundled way to compare: classical evidence, weighed on synthetic signatures"
     dtype,shape = FEATURES,()
@@ -39,10 +38,11 @@ class EvidenceMatcher:
         path:str|Path # An image file
     )->np.ndarray: # A record of `FEATURES`
         "What is measured of an image"
-        try: return image_features(self.read(path))
+        try: return self.measure(self.read(path))
         except DataError as e: raise about(path, e) from None
 
     def read(self, path)->np.ndarray: return preprocess(path, 'ink', SIZE) # the ink, uint8
+    def measure(self, pixels)->np.ndarray: return image_features(pixels) # what `read` gave -> a record
 
     def compare(self,
         features:np.ndarray, # Records, shape (N,)
@@ -55,9 +55,9 @@ class EvidenceMatcher:
     def notes(self, features)->list[str]: # of the references, then the questioned one
         pen = features['traits'][:,TRAITS.index('pen')]
         far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE[0]
-        return ["the pens differ: judged by the course of the lines, not by their width"] if far else []
+        return ["the pens differ: lines were redrawn equally wide before they were compared"] if far else []
 
-# %% ../nbs/06_verify.ipynb #648a380b
+# %% ../nbs/06_verify.ipynb #dd64d560
 def _session(file):
     "An ONNX file, ready to run on the CPU, and the names of its inputs"
     import onnxruntime
@@ -95,9 +95,11 @@ class RunMatcher:
         if self.config['preprocess']!='ink' and not ink_mask(read_rgb(path)).any(): raise DataError(f"{path}: no ink found; expected a dark signature on light paper")
         return preprocess(path, self.config['preprocess'], tuple(self.config['size']))
 
-    def one(self, path)->np.ndarray: # Features, shape (F,), float32
+    def one(self, path)->np.ndarray: return self.measure(self.read(path)) # Features, shape (F,), float32
+
+    def measure(self, pixels)->np.ndarray:
         session,names = self.encoder
-        return session.run(None, {names[0]: self.read(path)[None].astype('float32')/255})[0][0]
+        return session.run(None, {names[0]: pixels[None].astype('float32')/255})[0][0]
 
     def compare(self, features, a, b, block=4096)->np.ndarray: # as EvidenceMatcher.compare
         session,names = self.head
@@ -150,7 +152,7 @@ def file_features(
         if not error: out[i] = row
     return out, [error for _,error in found]
 
-# %% ../nbs/06_verify.ipynb #aeb2657b
+# %% ../nbs/06_verify.ipynb #8186edab
 class Verdict(NamedTuple):
     "What is said about one questioned signature"
     verdict:str # 'genuine', 'forged' or 'inconclusive'
@@ -206,32 +208,52 @@ class Verifier:
         else: file,hint = asset('verifier/calibration.json'), 'install siamese_sig again'
         return cls(matcher, read_references(file, matcher, hint))
 
-    def judge(self,
-        features:np.ndarray, # Of the references and, last, of the questioned one, shape (K+1,…)
+    def judge_sets(self,
+        features:np.ndarray, # shape (N,…)
+        sets:list[list[int]], # Positions in features: of the references and, last, of the questioned one
         point:str='balanced', # One of `POINTS`
         band:float=.1 # Inconclusive when P(forged) is closer than this to P at the threshold
-    )->Verdict:
-        "Compare features with features"
+    )->list: # For each set its `Verdict`, or the `DataError` that says why there is none
+        "Compare within sets, everything at once"
         if point not in POINTS: raise DataError(f"operating point {point!r}; expected one of {', '.join(POINTS)}")
-        k = len(features)-1
-        fits = [n for n in map(int, self.references) if n<=k]
-        if not fits: raise DataError(f"{k} reference{'s'*(k>1)}; this calibration was made for at least {min(map(int, self.references))}")
+        if not sets: return []
+        used,place = np.unique(np.concatenate([np.zeros(0, int), *sets]), return_inverse=True)
+        sets = np.split(place, np.cumsum([len(s) for s in sets])[:-1])
+        pairs = {pair: n for n,pair in enumerate(dict.fromkeys(pair for s in sets for pair in combinations(s.tolist(), 2)))}
+        features = features[used]
+        found = self.matcher.compare(features, *np.array(list(pairs)).reshape(-1, 2).T).astype(float).clip(1e-6, 1-1e-6)
+        return [self._decide(features[s], {pair: found[pairs[pair]] for pair in combinations(s.tolist(), 2)}, s.tolist(), point, band) for s in sets]
+
+    def _decide(self, features, found, places, point, band):
+        "The verdict about one set, of which `found` has the scores of all pairs"
+        *references,questioned = places
+        k,fits = len(references), [n for n in map(int, self.references) if n<=len(references)]
+        if not fits: return DataError(f"{k} reference{'s'*(k!=1)}; this calibration was made for at least {min(map(int, self.references))}")
         known = self.references[str(max(fits))]
-        i,j = np.triu_indices(k, 1)
-        found = self.matcher.compare(features, np.r_[np.arange(k), i], np.r_[np.full(k, k), j]).astype(float).clip(1e-6, 1-1e-6)
-        mutual = np.log(found[k:]/(1-found[k:])).mean() if k>1 else 0.
-        score = float(fuse(found[None,:k], np.array([mutual]), known['rule'])[0])
-        if not np.isfinite(score): raise DataError(f"the score is {score}; the network or its features are damaged, nothing can be said")
+        mutual = np.array([found[pair] for pair in combinations(references, 2)])
+        mutual = np.log(mutual/(1-mutual)).mean() if k>1 else 0.
+        score = float(fuse(np.array([[found[r,questioned] for r in references]]), np.array([mutual]), known['rule'])[0])
+        if not np.isfinite(score): return DataError(f"the score is {score}; the network or its features are damaged, nothing can be said")
         threshold = known['thresholds'][point]
         p,at = (float(probability(s, known)) for s in (score, threshold))
         verdict = 'inconclusive' if abs(p-at)<band else 'genuine' if score<=threshold else 'forged'
         return Verdict(verdict, score, p, threshold, k, tuple(self.matcher.notes(features)))
 
+    def judge(self,
+        features:np.ndarray, # Of the references and, last, of the questioned one, shape (K+1,…)
+        point:str='balanced', # One of `POINTS`
+        band:float=.1 # See `judge_sets`
+    )->Verdict:
+        "Compare features with features"
+        verdict, = self.judge_sets(features, [list(range(len(features)))], point, band)
+        if isinstance(verdict, DataError): raise verdict
+        return verdict
+
     def verify(self,
         questioned:str|Path, # An image file
         references, # Image files, genuine for certain; or an `Enrolled` of one writer
         point:str='balanced', # One of `POINTS`
-        band:float=.1 # See `judge`
+        band:float=.1 # See `judge_sets`
     )->Verdict:
         "Is `questioned` by the writer of `references`?"
         if isinstance(references, (str,Path)): references = [references]
@@ -358,7 +380,7 @@ def adapt(
         (new/'calibration.json').write_text(json.dumps(made, indent=1))
     return Verifier.load(out)
 
-# %% ../nbs/06_verify.ipynb #40c257bb
+# %% ../nbs/06_verify.ipynb #534db2f4
 def inside(
     root:str|Path, # Folder
     name:str # Path relative to it, from a stranger
@@ -382,13 +404,14 @@ def read_questions(
     yield header
     for _,fields in rows: yield fields, tuple(name.strip() for name in (*fields[refs].split('|'), fields[query]))
 
-def _gather(verifier, names, root):
+def _gather(verifier, names, root, keep):
     "Features of all names, and for each its row in them or its error"
     paths,place = {}, {}
     for name in names:
         try: paths[name] = inside(root, name)
         except DataError as e: place[name] = str(e)
-    rows,where,errors = kept_features(verifier.matcher, list(paths.values()))
+    if keep: rows,where,errors = kept_features(verifier.matcher, list(paths.values()))
+    else: rows,errors = file_features(verifier.matcher, list(paths.values()), keep=False); where = range(len(errors))
     return rows, place | {name: error or int(i) for name,i,error in zip(paths, where, errors)}
 
 _ADDED = ('score','p_forged','verdict','error')
@@ -399,7 +422,8 @@ def score_file(
     images:str|Path, # Folder of the images
     out:str|Path, # csv to write: the same rows in the same order, with score, p_forged, verdict, error
     point:str='balanced', # One of `POINTS`
-    band:float=.1 # See `Verifier.judge`
+    band:float=.1, # See `Verifier.judge_sets`
+    keep:bool=True # Keep what was measured in the cache
 )->tuple[int,int]: # Rows; how many of them have an error
     "Verify every row of a csv file into another"
     if point not in POINTS: raise DataError(f"operating point {point!r}; expected one of {', '.join(POINTS)}")
@@ -409,23 +433,25 @@ def score_file(
     for _,row in rows:
         names.update(dict.fromkeys(filter(None, row)))
         n += 1
-    features,place = _gather(verifier, names, images)
-    @lru_cache(100_000)
-    def answer(row): # (score, p_forged, verdict, error)
-        if not all(row): return '', '', '', 'a file name is empty; expected a query and at least one reference'
-        wrong = [place[name] for name in row if isinstance(place[name], str)]
-        if wrong: return '', '', '', wrong[-1]
-        try: v = verifier.judge(features[[place[name] for name in row]], point, band)
-        except DataError as e: return '', '', '', str(e)
-        return v.score, v.p_forged, v.verdict, ''
+    features,place = _gather(verifier, names, images, keep)
+    def fault(row): # why it cannot be asked, or ''
+        if not all(row): return 'a file name is empty; expected a query and at least one reference'
+        return next((place[name] for name in row[::-1] if isinstance(place[name], str)), '')
+    def answers(rows): # (score, p_forged, verdict, error) of each
+        good = list(dict.fromkeys(row for row in rows if not fault(row)))
+        found = dict(zip(good, verifier.judge_sets(features, [[place[name] for name in row] for row in good], point, band)))
+        for row in rows:
+            v = found.get(row)
+            yield ('','','',str(v) if v else fault(row)) if not isinstance(v, Verdict) else (v.score, v.p_forged, v.verdict, '')
     def write(file):
         nonlocal bad
         with open(file, 'w', encoding='utf-8', newline='') as f:
             old = [i for i,c in enumerate(header) if c not in _ADDED] # answers of an earlier time go
             (w := csv.writer(f, lineterminator='\n')).writerow([*(header[i] for i in old), *_ADDED])
-            for fields,row in progress(islice(read_questions(pairs), 1, None), 'verifying', n):
-                found = answer(row)
-                bad += bool(found[-1])
-                w.writerow([*(fields[i] for i in old), *found])
+            rows = iter(progress(islice(read_questions(pairs), 1, None), 'verifying', n))
+            for some in iter(lambda: list(islice(rows, 256)), []):
+                for (fields,_),found in zip(some, answers([row for _,row in some])):
+                    bad += bool(found[-1])
+                    w.writerow([*(fields[i] for i in old), *found])
     write_whole(out, write)
     return n, bad

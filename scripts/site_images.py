@@ -1,0 +1,83 @@
+"""The site's own pictures, from the embedded synthetic signatures: python scripts/site_images.py
+
+nbs/images/verdict.png (start page, README), card.png (1200 x 630, for links that are shared), favicon.svg.
+"""
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib import pyplot as plt
+
+from siamese_sig.data import default_data, preprocess, read_images
+from siamese_sig.evidence import SIZE, match_map
+from siamese_sig.verify import Verifier
+
+IMAGES = Path(__file__).parents[1]/"nbs/images"
+WRITER = "055"  # of the embedded set
+NAVY, COLOURS = "#1f3a5f", dict(genuine="#1b6e3c", forged="#a61e1e", inconclusive="#7a5200")
+
+
+def signatures():
+    "Five references, a genuine signature and a forgery of one writer"
+    own = read_images(default_data()).query("writer==@WRITER")
+    genuine, forged = (own.path[own.forged == f].tolist() for f in (False, True))
+    return genuine[:5], genuine[5], forged[0]
+
+
+def crop(ink, *others):
+    rows, cols = (np.flatnonzero((ink > 127).any(axis)) for axis in (1, 0))
+    return [v[rows[0]:rows[-1]+1, cols[0]:cols[-1]+1] for v in (ink, *others)]
+
+
+def draw(ax, path, against=None):
+    "The ink of a signature; where it matches `against` green, where not red"
+    ink = preprocess(path, "ink", SIZE)[..., 0]
+    cut = crop(ink)[0]
+    ax.imshow(255-cut, cmap="gray", vmin=0, vmax=255)
+    if against is not None:
+        _, seen = match_map(preprocess(against, "ink", SIZE)[..., 0], ink)
+        ax.imshow(seen, cmap="RdYlGn_r", alpha=.5, vmin=0, vmax=.6, interpolation="bilinear", extent=(-.5, cut.shape[1]-.5, cut.shape[0]-.5, -.5))
+    ax.set_anchor("C")
+    ax.axis("off")
+
+
+def verdict_words(verifier, questioned, references):
+    v = verifier.verify(questioned, references)
+    return f"{v.verdict}   P(forged) {v.p_forged:.2f}", COLOURS[v.verdict]
+
+
+def panel(fig, box, verifier):
+    "Two references on the left, two questioned signatures with what was said of them on the right"
+    references, genuine, forged = signatures()
+    x, y, w, h = box
+    for i, path in enumerate(references[:2]):
+        draw(fig.add_axes((x, y+(1-i)*h/2+.06*h, .42*w, .34*h)), path)
+    for i, path in enumerate((genuine, forged)):
+        draw(fig.add_axes((x+.56*w, y+(1-i)*h/2+.06*h, .42*w, .34*h)), path, references[0])
+        words, colour = verdict_words(verifier, path, references)
+        fig.text(x+.77*w, y+(1-i)*h/2+.43*h, words, ha="center", color=colour, weight="bold", size=12)
+    fig.text(x+.21*w, y+.93*h, "two of five references", ha="center", color="#495057", size=12)
+
+
+def main():
+    matplotlib.rcParams["svg.hashsalt"] = "siamese_sig"
+    IMAGES.mkdir(exist_ok=True)
+    verifier = Verifier.load()
+    fig = plt.figure(figsize=(9, 3.2), facecolor="white")
+    panel(fig, (.02, .02, .96, .96), verifier)
+    fig.savefig(IMAGES/"verdict.png", dpi=110)
+    fig = plt.figure(figsize=(12, 6.3), facecolor="white")
+    fig.patches.append(plt.Rectangle((0, .72), 1, .28, transform=fig.transFigure, color=NAVY))
+    fig.text(.05, .87, "siamese_sig", color="white", size=44, weight="bold", va="center")
+    fig.text(.05, .775, "Is this signature genuine? Verification with honest numbers", color="white", size=21, va="center")
+    panel(fig, (.06, .04, .88, .62), verifier)
+    fig.savefig(IMAGES/"card.png", dpi=100)
+    # two strokes that differ at their end
+    (IMAGES/"favicon.svg").write_text(f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="12" fill="{NAVY}"/>
+<g fill="none" stroke-width="6" stroke-linecap="round"><path d="M10 28c8-16 14-16 14-4s8 8 12-2 12-8 18-8" stroke="#ffffff"/><path d="M10 50c8-16 14-16 14-4s8 8 12-2 10 2 18 6" stroke="#fb923c"/></g></svg>
+""")
+    print("\n".join(f"{p.relative_to(IMAGES.parents[1])}: {p.stat().st_size/1e3:.0f} kB" for p in sorted(IMAGES.iterdir())))
+
+
+if __name__ == "__main__":
+    main()
