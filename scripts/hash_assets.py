@@ -11,7 +11,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    names = sorted(p.relative_to(ASSETS).as_posix() for p in ASSETS.rglob("*") if p.is_file() and p.name != "SHA256SUMS")
+    names = sorted(p.relative_to(ASSETS).as_posix() for p in ASSETS.rglob("*") if p.is_file() and p.name != "SHA256SUMS" and p.parent.name != "app")  # the page is code, like the modules
     text = "".join(f"{file_sha256(ASSETS/name)}  {name}\n" for name in names)
     if not check:
         (ASSETS/"SHA256SUMS").write_text(text, encoding="utf-8")

@@ -622,7 +622,7 @@ def cache_dir()->Path:
     from platformdirs import user_cache_path
     return Path(os.environ.get('SIAMESE_SIG_CACHE') or user_cache_path('siamese_sig', appauthor=False))
 
-# %% ../nbs/00_data.ipynb #28df627d
+# %% ../nbs/00_data.ipynb #4142ad6c
 def _record(shape, dtype): return np.dtype([('sum','<u8'), ('key','u1',32), ('row',dtype,shape)])
 def _sum(record): return 1+zlib.crc32(record.tobytes()[8:]) # of key and row; 0 stands for a row not yet written
 
@@ -638,7 +638,12 @@ def _open_rows(file, size):
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists() and file.stat().st_size not in (0,size): file.unlink()
     f = open(os.open(file, os.O_RDWR|os.O_CREAT), 'r+b', buffering=0)
-    f.truncate(size)
+    try:
+        f.truncate(size)
+        if size and hasattr(os, 'posix_fallocate'): os.posix_fallocate(f.fileno(), 0, size) # on a full disk, looking at a mapped row without room would end the process
+    except OSError:
+        f.close()
+        raise
     return f
 
 # %% ../nbs/00_data.ipynb #126532f7

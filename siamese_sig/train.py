@@ -207,9 +207,10 @@ def export_parts(
             write_whole(file, partial(model.export, format=format, verbose=False))
     return files
 
-# %% ../nbs/03_train.ipynb #39d89e62
+# %% ../nbs/03_train.ipynb #3178ea31
 def _build(config):
-    "The encoder and a fresh head, in the precision of the run"
+    "The encoder and a fresh head, in the precision of the run, from its seed"
+    keras.utils.set_random_seed(config['seed'])
     channels,policy = 1 if config['preprocess']=='ink' else 3, keras.config.dtype_policy()
     keras.config.set_dtype_policy(config['precision'])
     try:
@@ -234,10 +235,9 @@ def _batches(config, data, x, done):
     known = data.images.loc[rows]
     return writer_batches(x[rows.index], known.writer.to_numpy(), known.forged.to_numpy(), max(2, config['batch_size']//8), 4, config['seed'], skip)
 
-def _fit(run, config, data, verbose):
-    "Train from the last epoch that `run` holds to the end; write model.keras"
-    keras.utils.set_random_seed(config['seed'])
-    encoder,head = _build(config)
+def _fit(run, config, data, parts, verbose):
+    "Train `parts`, encoder and head, from the last epoch that `run` holds to the end; write model.keras"
+    encoder,head = parts
     student = _student(encoder, head, config)
     x = encode(encoder, data.x, keep=True) if config['frozen'] else data.x
     history = load_history(run).to_dict('records')
@@ -261,7 +261,7 @@ def _tidy(run):
     for file in run.iterdir():
         if left_over(file.name): file.unlink(missing_ok=True)
 
-# %% ../nbs/03_train.ipynb #eb0728af
+# %% ../nbs/03_train.ipynb #1f419143
 def train_run(
     data:str|Path, # Data set in Kaggle's layout
     out:str|Path, # New run folder
@@ -297,10 +297,11 @@ def train_run(
     if warning := leak_warning(audit(loaded.images, loaded.pairs)): print(f"warning: {warning}")
     config |= dict(meaning=PROTOCOLS[config['protocol']], date=str(date.today()), python=platform.python_version(), platform=platform.machine(),
                    versions={name: version(name) for name in ('siamese_sig','keras','tensorflow','numpy','pillow')})
+    parts = _build(config) # before there is a folder: weights that do not fit leave none behind
     with only_one(out):
         check_vacant(out) # again: another training may have begun meanwhile
         write_whole(out/'config.json', lambda p: p.write_text(json.dumps(config, indent=1)))
-        return _fit(out, config, loaded, verbose)
+        return _fit(out, config, loaded, parts, verbose)
 
 def resume_run(
     run:str|Path, # Run folder of a training that was interrupted
@@ -313,7 +314,7 @@ def resume_run(
         if (run/'model.keras').exists():
             _tidy(run) # a kill may have come between the two
             raise DataError(f"{run}: this training is finished; expected an interrupted one")
-        return _fit(run, config, run_data(config), verbose)
+        return _fit(run, config, run_data(config), _build(config), verbose)
 
 def load_run(
     run:str|Path # Run folder of a finished training

@@ -21,7 +21,7 @@ from .data import (DataError, SIZES, about, asset, cached_rows, check_file, chec
 from .evaluate import FUSIONS, calibrate_references, fuse, probability
 from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
-# %% ../nbs/06_verify.ipynb #51ea88f7
+# %% ../nbs/06_verify.ipynb #3bfebe75
 class EvidenceMatcher:
     "The bundled way to compare: classical evidence, weighed on synthetic signatures"
     dtype,shape = FEATURES,()
@@ -54,7 +54,7 @@ class EvidenceMatcher:
 
     def notes(self, features)->list[str]: # of the references, then the questioned one
         pen = features['traits'][:,TRAITS.index('pen')]
-        far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE[0]
+        far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE
         return ["the pens differ: lines were redrawn equally wide before they were compared"] if far else []
 
 # %% ../nbs/06_verify.ipynb #dd64d560

@@ -74,6 +74,8 @@ def cli(*args, code=None):
     with patch.object(sys, "argv", ["siamese-sig", *map(str, args)]), contextlib.redirect_stdout(out), \
          contextlib.redirect_stderr(err), warnings.catch_warnings():
         warnings.simplefilter("default")
+        for quiet in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):  # as Python does by itself
+            warnings.simplefilter("ignore", quiet)
         warnings.showwarning = lambda *a, **k: err.write(f"{a[1].__name__}: {a[0]}\n")  # as a user would see them
         try:
             main()
