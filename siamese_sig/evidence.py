@@ -575,7 +575,7 @@ def adapt_evidence(
     return evidence._replace(weight=weight, bias=bias)
 
 # %% ../nbs/05b_evidence.ipynb #17087721
-PEN_CHANGE,BROKEN = .2, 2. # Log of the ratio of two line widths from which they are made even; width below which lines are broken, pixels
+PEN_CHANGE,BROKEN = .3, 2. # Log of the ratio of two line widths from which they are made even; width below which lines are broken, pixels
 
 def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
 
