@@ -9,10 +9,12 @@ minutes the whole state is written beside the last one and moved over it. What c
 `siamese-sig verify --model` or `train --weights`, with card.md, the model's card.
 """
 import argparse
+import inspect
 import json
 import os
 import time
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,7 +28,7 @@ from siamese_sig.data import DataError, progress, write_whole
 from siamese_sig.evaluate import calibrate_references, eer, writer_bootstrap
 from siamese_sig.siamese import batch_siamese, build_head, encode, score_features, siamese_model
 from siamese_sig.synth import synth_blocks, synth_images
-from siamese_sig.train import export_run
+from siamese_sig.train import export_run, train_run
 
 SIZE, DRAWN = (208, 400), (6, 6)  # genuine signatures and forgeries of each writer that are in the window
 SHARES = (.5, .4, .1)  # of the loss: genuine pairs, skilled forgeries, strangers
@@ -135,8 +137,10 @@ def one_reference(model, x, writer, forged, seed=0):
 def finish(folder, model, args):
     "Run folder, thresholds from other synthetic writers, and the card"
     write_whole(folder/"model.keras", model.save)
-    config = dict(backbone="signature", preprocess="ink", size=list(SIZE), seed=args.seed, steps=args.steps, window=args.window, new=args.new,
-                  pens=args.pens, learning_rate=args.rate, trained_on="synthetic signatures only", keras=keras.__version__)
+    unused = dict.fromkeys(inspect.signature(train_run).parameters.keys()-{"out", "verbose"})  # of `train`, which did not make this
+    config = unused | dict(backbone="signature", frozen=False, preprocess="ink", size=list(SIZE), seed=args.seed, learning_rate=args.rate,
+                           meaning="synthetic signatures only", date=str(date.today()), versions={n: version(n) for n in ("siamese_sig", "keras")},
+                           pretraining=dict(steps=args.steps, window=args.window, new=args.new, pens=args.pens))
     write_whole(folder/"config.json", lambda p: p.write_text(json.dumps(config, indent=1)))
     export_run(folder, folder, "onnx")
     held = synth_images(range(900001, 900121), 14, 6, args.seed, SIZE, workers=-1, pens=args.pens)
@@ -171,9 +175,8 @@ def real_ink(root, kept):
         return z["x"], z["writer"], z["forged"]
 
 
-def arguments(description=__doc__):
-    "The command line, shared with benchmarks/synth_transfer.py"
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the run; what is there is gone on with")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--window", type=int, default=2000, help="writers at hand at a time")
@@ -185,11 +188,7 @@ def arguments(description=__doc__):
     parser.add_argument("--minutes", type=float, default=3., help="between checkpoints")
     parser.add_argument("--data", help="a real data set to report on, Kaggle's layout; nothing of it is trained on")
     parser.add_argument("--final", action="store_true", help="report on writers 049-069 as well")
-    return parser
-
-
-def main():
-    args = arguments().parse_args()
+    args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     made = json.dumps({k: v for k, v in vars(args).items() if k in ("steps", "window", "new", "pens", "rate", "seed")})
     if (was := args.out/"arguments.json").exists() and was.read_text() != made:

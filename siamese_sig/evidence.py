@@ -150,7 +150,8 @@ def _profile(mask):
     edge = lambda v: np.interp(np.arange(w), some, v[some]/h)
     strokes = (mask[1:]&~mask[:-1]).sum(0)+mask[0]
     v = np.stack([edge(mask.argmax(0)), edge(h-mask[::-1].argmax(0)), 2*mask.mean(0), .2*strokes], 1)
-    t = _tents(STEPS, 0, w, w)
+    v = np.repeat(v, -(-2*STEPS//w), 0) # ink narrower than that has columns for every step all the same
+    t = _tents(STEPS, 0, len(v), len(v))
     return (t/t.sum(1, keepdims=True))@v
 
 # %% ../nbs/05b_evidence.ipynb #53557a6a
@@ -574,7 +575,7 @@ def adapt_evidence(
     return evidence._replace(weight=weight, bias=bias)
 
 # %% ../nbs/05b_evidence.ipynb #17087721
-PEN_CHANGE,BROKEN = .2, 2.5 # Log of the ratio of two line widths from which they are made even; width below which lines break, pixels
+PEN_CHANGE,BROKEN = .2, 2. # Log of the ratio of two line widths from which they are made even; width below which lines are broken, pixels
 
 def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
 
@@ -602,9 +603,10 @@ def even_pens(
     a,b = np.array(a), np.array(b)
     for p in np.flatnonzero(np.abs(apart)>change):
         wide,thin = (a,b) if apart[p]>0 else (b,a)
-        by = int(np.abs(pens(wide[p])-pen[thin[p]]).argmin())
-        again = by if np.exp(pen[thin[p]])<BROKEN else 0
-        if by: wide[p],thin[p] = place(wide[p], by, again), place(thin[p], 0, again) if again else thin[p]
+        off = np.abs(pens(wide[p])-pen[thin[p]])
+        by = int((off<=off.min()+.1).argmax()) # the least that will do: lines that have vanished leave the width as it is
+        if np.exp(pen[thin[p]])<BROKEN: wide[p],thin[p] = place(wide[p], 2, 2), place(thin[p], 0, 2)
+        elif by: wide[p] = place(wide[p], by, 0)
     work = [(features[i], narrower, wider) for i,narrower,wider in jobs]
     if len(work)<200: made = [_redrawn(*job) for job in work]
     else:
