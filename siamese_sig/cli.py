@@ -15,7 +15,7 @@ from typing import Annotated, Optional
 
 import typer
 
-# %% ../nbs/07_cli.ipynb #96a6e158
+# %% ../nbs/07_cli.ipynb #e78e6e9d
 class _Commands(typer.core.TyperGroup):
     "The commands; whatever goes wrong in one of them is one line and an exit status that is no verdict"
     def invoke(self, ctx):
@@ -50,7 +50,7 @@ app.add_typer(data_app, name='data')
 class _Names(str, Enum): # names for --help; the lists themselves stand in 00_data and 01_backbones
     "Base of the choices below"
 
-Backbone = _Names('Backbone', {n: n for n in ('custom_cnn','Xception','InceptionV3','ResNet50','MobileNetV2')})
+Backbone = _Names('Backbone', {n: n for n in ('custom_cnn','Xception','InceptionV3','ResNet50','MobileNetV2','signature')})
 Protocol = _Names('Protocol', {n: n for n in ('writer-disjoint','seed')})
 Preprocess = _Names('Preprocess', {n: n for n in ('ink','seed')})
 Batches = _Names('Batches', {n: n for n in ('pairs','writers')})

@@ -122,7 +122,7 @@ def whole_folder(
         if e.errno in _disk_faults: raise _cannot_write(dest, e) from e
         raise
 
-# %% ../nbs/00_data.ipynb #55748e57
+# %% ../nbs/00_data.ipynb #31e9f8ea
 def _lock(f): # raises OSError if another process holds it
     if os.name=='nt':
         import msvcrt
@@ -131,19 +131,27 @@ def _lock(f): # raises OSError if another process holds it
         import fcntl
         fcntl.flock(f, fcntl.LOCK_EX|fcntl.LOCK_NB)
 
+def _same_file(f, path):
+    try: return os.path.samestat(os.fstat(f.fileno()), os.stat(path))
+    except FileNotFoundError: return False
+
 @contextlib.contextmanager
 def only_one(
     folder:str|Path, # Folder that the block writes to; made if missing
 ):
     "While the block runs, another process that comes here with the same folder gets a `DataError`"
+    busy = f"{folder}: another process is writing to it; wait until it ends, or name another folder"
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         f = open(Path(folder)/_LOCK, 'ab')
     except OSError as e: raise _cannot_write(folder, e) from None
     with f:
         try: _lock(f)
-        except OSError as e: raise DataError(f"{folder}: another process is writing to it ({e.strerror}); wait until it ends, or name another folder") from None
-        yield
+        except OSError as e: raise (DataError(busy) if e.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK) else _cannot_write(folder, e)) from None
+        if os.name!='nt' and not _same_file(f, Path(folder)/_LOCK): raise DataError(busy) # whoever held it has just gone, and somebody else may have come
+        try: yield
+        finally:
+            with contextlib.suppress(OSError): os.unlink(f.name)
 
 # %% ../nbs/00_data.ipynb #508b2993
 def check_file(
