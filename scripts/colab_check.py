@@ -24,7 +24,7 @@ BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.
 INSTALL = f"""#| hide
 # Colab: installs the package with what this notebook's tests need. Where the package is installed, it does nothing.
 from importlib.util import find_spec
-if not find_spec('siamese_sig'): get_ipython().run_line_magic('pip', 'install -q "siamese_sig[nb] @ {WHERE}"')"""
+if not find_spec('siamese_sig'): get_ipython().run_line_magic('pip', 'install -q "siamese_sig[EXTRAS] @ {WHERE}"')"""
 
 
 def notebooks(names=()):
@@ -36,7 +36,7 @@ def notebooks(names=()):
 def first_cells(path):
     "The badge and the install cell of a notebook"
     badge = BADGE.format(REPO.replace(".com", ""), path.relative_to(ROOT).as_posix())
-    cells = dict(markdown=dict(id="colab-badge", source=badge), code=dict(id="colab-install", source=INSTALL, execution_count=None, outputs=[]))
+    cells = dict(markdown=dict(id="colab-badge", source=badge), code=dict(id="colab-install", source=INSTALL.replace("EXTRAS", "nb,app" if path.stem == "08_app" else "nb"), execution_count=None, outputs=[]))
     return [dict(cell, cell_type=kind, metadata={}, source=cell["source"].splitlines(keepends=True)) for kind, cell in cells.items()]
 
 
