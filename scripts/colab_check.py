@@ -33,10 +33,15 @@ def notebooks(names=()):
     return [p for p in [*sorted(nbs.glob("[0-9]*.ipynb")), *sorted((nbs/"tutorials").glob("[!.]*.ipynb"))] if not names or p.name.startswith(tuple(names))]
 
 
+def install(path):
+    "The source of a notebook's install cell; the web page needs Gradio as well"
+    return INSTALL.replace("EXTRAS", "nb,app" if path.stem == "08_app" else "nb")
+
+
 def first_cells(path):
     "The badge and the install cell of a notebook"
     badge = BADGE.format(REPO.replace(".com", ""), path.relative_to(ROOT).as_posix())
-    cells = dict(markdown=dict(id="colab-badge", source=badge), code=dict(id="colab-install", source=INSTALL.replace("EXTRAS", "nb,app" if path.stem == "08_app" else "nb"), execution_count=None, outputs=[]))
+    cells = dict(markdown=dict(id="colab-badge", source=badge), code=dict(id="colab-install", source=install(path), execution_count=None, outputs=[]))
     return [dict(cell, cell_type=kind, metadata={}, source=cell["source"].splitlines(keepends=True)) for kind, cell in cells.items()]
 
 
@@ -83,9 +88,9 @@ def run(path, source, folder):
     import nbformat
     from nbclient import NotebookClient
     nb = nbformat.read(path, as_version=4)
-    if nb.cells[2].source != INSTALL:
+    if nb.cells[2].source != install(path):
         raise SystemExit("\n".join(faults()))
-    nb.cells[2].source = INSTALL.replace(WHERE, source.as_uri())
+    nb.cells[2].source = install(path).replace(WHERE, source.as_uri())
     env = json.loads((folder/"env.json").read_text())
     for name in ("home", "content"):
         shutil.rmtree(folder/name, ignore_errors=True)
