@@ -219,7 +219,7 @@ def tables(page, good):
     "What a batch may not do"
     refs = b"query,refs\n"
     sends = [(refs+b"../../../etc/passwd,a.png\n/etc/passwd,a.png\n", [("a.png", good)], "not among the images"), (refs+b"a.png,a.png\n"*501, [("a.png", good)], "501 rows"), (b"\x00\xff\xfe"*99, [("a.png", good)], "alert"),
-             (b"", [("a.png", good)], "not a readable csv"), (refs+b"a.png,\n,a.png\n", [("a.png", good)], "is empty"), (refs+b"a.png,a.png\n", [("z.zip", archive(("../../a.png", good)))], "not a plain path"),
+             (b"", [("a.png", good)], "found nothing"), (refs+b"a.png,\n,a.png\n", [("a.png", good)], "is empty"), (refs+b"a.png,a.png\n", [("z.zip", archive(("../../a.png", good)))], "not a plain path"),
              (refs+b"a.png,a.png\n", [("z.zip", archive(("/etc/a.png", good)))], "not a plain path"), (refs+b"l.png,l.png\n", [("z.zip", archive(link=("l.png", "/etc/passwd")))], "is a link"),
              (refs+b"a.png,a.png\n", [("z.zip", archive(("a.png", good))[:-30])], "not among the images"), (refs+b"a.png,a.png\n", [(f"{i}.png", b"") for i in range(501)], "501 files"),
              (refs+b'"a.png","'+b"a.png|"*5000+b'a.png"\n', [("a.png", good)], "5001 references"), (refs+b"=cmd|x,a.png\n", [("a.png", good)], "rows scored"),
