@@ -131,8 +131,6 @@ def _finish(run): # what both train and resume end with
     _say(f"trained: {run}\nvalidation: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} pairs; "
          f"threshold {c['threshold']:.4f}\nnext: siamese-sig evaluate {run}")
 
-def _uncalibrated(run): return (run/'model.keras').exists() and not (run/'calibration.json').exists() # killed between the two
-
 def _references(references): # calibrations by number of references, in words
     return '\n'.join(f"{k:>2} references: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} questions, threshold {c['threshold']:.3f}" for k,c in references.items())
 
@@ -178,7 +176,7 @@ def train(data:Annotated[Optional[Path], typer.Option(help="Data set in Kaggle's
     if start: return _adapt(start, data, out, seed)
     _load_tensorflow()
     from siamese_sig.train import resume_run, train_run
-    if resume: return _train(resume, lambda: resume if _uncalibrated(resume) else resume_run(resume, verbose=_bars()))
+    if resume: return _train(resume, lambda: resume_run(resume, verbose=_bars()))
     if settings['weights']=='none': settings['weights'] = None
     _train(out, lambda: train_run(data or default_data(), out, size=_size(size) if size else None, verbose=_bars(), **settings))
 

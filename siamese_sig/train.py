@@ -312,8 +312,9 @@ def resume_run(
     config = load_config(run)
     with only_one(run):
         if (run/'model.keras').exists():
-            _tidy(run) # a kill may have come between the two
-            raise DataError(f"{run}: this training is finished; expected an interrupted one")
+            _tidy(run) # a kill may have come between the two, or before the threshold was known
+            if (run/'calibration.json').exists(): raise DataError(f"{run}: this training is finished; expected an interrupted one")
+            return run
         return _fit(run, config, run_data(config), _build(config), verbose)
 
 def load_run(
