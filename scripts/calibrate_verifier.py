@@ -25,7 +25,7 @@ def main():
     parser.add_argument("--genuine", type=int, default=14)
     parser.add_argument("--forged", type=int, default=6)
     parser.add_argument("--seed", type=int, default=77, help="another than that of fitting")
-    parser.add_argument("--pens", type=float, default=.35)
+    parser.add_argument("--pens", type=float, default=.25)
     parser.add_argument("--skill", type=float, help="of all forgers, in [0,1]; by default forgers of all skills, as in fitting")
     args = parser.parse_args()
     matcher = EvidenceMatcher(args.folder/"evidence.npz")

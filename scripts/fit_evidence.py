@@ -36,7 +36,7 @@ def main():
     parser.add_argument("--genuine", type=int, default=5)
     parser.add_argument("--forged", type=int, default=4)
     parser.add_argument("--seed", type=int, default=31)
-    parser.add_argument("--pens", type=float, default=.35)
+    parser.add_argument("--pens", type=float, default=.25)
     parser.add_argument("--strength", type=float, default=15.)
     args = parser.parse_args()
     made = args.writers, args.genuine, args.forged, args.seed, args.pens

@@ -181,7 +181,7 @@ def main():
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--window", type=int, default=2000, help="writers at hand at a time")
     parser.add_argument("--new", type=int, default=2, help="writers that come and go with each step")
-    parser.add_argument("--pens", type=float, default=.35, help="how far pens differ from hand to hand, see `signature_ink`")
+    parser.add_argument("--pens", type=float, default=.25, help="how far pens differ from hand to hand, see `signature_ink`")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=-1, help="processes that write signatures")

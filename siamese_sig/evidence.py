@@ -509,7 +509,7 @@ def nonnegative_logistic(
     p = minimize(loss, first, jac=True, method='L-BFGS-B', bounds=[(0,None)]*(x.shape[1]-free)+[(None,None)]*(free+1), options=dict(maxiter=500)).x
     return p[:-1], p[-1]
 
-# %% ../nbs/05b_evidence.ipynb #9b35115a
+# %% ../nbs/05b_evidence.ipynb #3ed21c25
 def pair_columns(
     spaces:tuple[Space,...],
     features:np.ndarray, # Records, shape (N,)
@@ -547,7 +547,7 @@ def fit_evidence(
     strangers:int=8, # Pairs of strangers for each writer
     seed:int=0, # Of the draw of strangers
 )->Evidence:
-    "Spaces from the first half of the writers, weights from the second, which the spaces have not seen"
+    "Spaces from the first half of the writers, weights from the second, which the spaces have not seen; pens as they are"
     people = np.unique(writer)
     first = np.isin(writer, people[:len(people)//2])
     fitted = tuple(fit_space(features[first&~forged], writer[first&~forged], *s) for s in spaces)
@@ -555,9 +555,10 @@ def fit_evidence(
     a,b,y = _training_pairs(writer[rest], forged[rest], strangers, np.random.default_rng(seed))
     x = pair_columns(fitted, features, rest[a], rest[b])
     center,scale,weight = x.mean(0), x.std(0)+1e-9, np.zeros(x.shape[1])
-    x = ((x-center)/scale)[:,:-len(TRAITS)]
-    weight[:-len(TRAITS)],_ = nonnegative_logistic(x, y, strength)
-    return Evidence(fitted, center, scale, weight, -_even(x@weight[:-len(TRAITS)], y)) # so that 0 means an even chance of error
+    use = np.r_[:x.shape[1]-len(TRAITS), x.shape[1]-len(TRAITS)+TRAITS.index('pen')]
+    x = ((x-center)/scale)[:,use]
+    weight[use],_ = nonnegative_logistic(x, y, strength, free=1)
+    return Evidence(fitted, center, scale, weight, -_even(x@weight[use], y)) # so that 0 means an even chance of error
 
 # %% ../nbs/05b_evidence.ipynb #61e93305
 def adapt_evidence(
@@ -574,7 +575,7 @@ def adapt_evidence(
     weight,bias = nonnegative_logistic(x, y, strength, (evidence.weight, evidence.bias), len(TRAITS))
     return evidence._replace(weight=weight, bias=bias)
 
-# %% ../nbs/05b_evidence.ipynb #17087721
+# %% ../nbs/05b_evidence.ipynb #783003de
 PEN_CHANGE,BROKEN = .3, 2. # Log of the ratio of two line widths from which they are made even; width below which lines are broken, pixels
 
 def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
@@ -585,9 +586,16 @@ def _redrawn(record, narrower, wider): # the record of the same ink, its lines f
     return _measure(_cut(redraw(redraw(_page(record), -narrower), wider)))
 
 def _pens(record, most=7):
-    "The log widths of the lines of an image when redrawn 0, 1, … pixels narrower"
+    "Redrawn 0, 1, … pixels narrower: log widths of the lines, and logs of the ink that is left over the diagonal of its box; shape (2,most)"
     page = _page(record)
-    return np.array([record['traits'][TRAITS.index('pen')], *(_pen(redraw(page, -n)) for n in range(1, most))])
+    pages,size = [redraw(page, -n) for n in range(most)], np.hypot(*_cut(page).shape)
+    return np.array([[_pen(p) for p in pages], [np.log(p.sum()/size) for p in pages]])
+
+def _narrower(wide, thin):
+    "By how many pixels to narrow lines to make them like others, given `_pens` of both, and whether the others are broken"
+    if thin[0,0]<np.log(BROKEN): return 1+int(np.abs(wide[1,1:3]-thin[1,0]).argmin()), True # how much is left says more than how wide it is
+    off = np.abs(wide[0]-thin[0,0])
+    return int((off<=off.min()+.1).argmax()), False # the least that will do: lines that have vanished leave the width as it is
 
 def even_pens(
     features:np.ndarray, # Records, shape (N,)
@@ -603,9 +611,8 @@ def even_pens(
     a,b = np.array(a), np.array(b)
     for p in np.flatnonzero(np.abs(apart)>change):
         wide,thin = (a,b) if apart[p]>0 else (b,a)
-        off = np.abs(pens(wide[p])-pen[thin[p]])
-        by = int((off<=off.min()+.1).argmax()) # the least that will do: lines that have vanished leave the width as it is
-        if np.exp(pen[thin[p]])<BROKEN: wide[p],thin[p] = place(wide[p], 2, 2), place(thin[p], 0, 2)
+        by,broken = _narrower(pens(wide[p]), pens(thin[p]))
+        if broken and by==2: wide[p],thin[p] = place(wide[p], 2, 2), place(thin[p], 0, 2)
         elif by: wide[p] = place(wide[p], by, 0)
     work = [(features[i], narrower, wider) for i,narrower,wider in jobs]
     if len(work)<200: made = [_redrawn(*job) for job in work]

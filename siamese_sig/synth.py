@@ -549,21 +549,24 @@ def render(
     if grain.shape!=shape: grain = np.resize(grain, shape)
     return np.clip(cover+pen.rough*grain*(cover>0), 0, 1)
 
-# %% ../nbs/05_synth.ipynb #ced441c1
+# %% ../nbs/05_synth.ipynb #09ab2c7b
 def _fit(path, aspect):
     "Stretch the path, in place, to the log of width over height"
     span = np.ptp(path[path[:,3]>0,:2], axis=0)
     path[:,0] *= np.exp(aspect)*span[1]/span[0]
     return path
 
+_SMALL = 1.5 # Power of the width of the line over the size of the signature with which repetitions scatter
+
 def _sign(seed, writer, index, forged, skill, pens=0.):
     "The movement, the pen, and the source of chance for the rest"
     who = draw_writer(seed, writer)
+    style = replace(who.style, scatter=who.style.scatter*np.exp(_SMALL*(who.pen-.55))) if pens else who.style
     rng = _rng(seed, writer, _FORGED if forged else _GENUINE, index)
     own = _rng(seed, writer, _FORGER, index%3 if forged else 3)
-    if forged: hand = _forger_hand(who.style, _draw_style(own), own.random() if skill is None else skill, rng)
-    else: hand = _genuine_hand(who.style, rng)
-    aspect = who.aspect+rng.normal(0, who.style.scatter[9])
+    if forged: hand = _forger_hand(style, _draw_style(own), own.random() if skill is None else skill, rng)
+    else: hand = _genuine_hand(style, rng)
+    aspect = who.aspect+rng.normal(0, style.scatter[9])
     tries = [_fit(write(who.plan, hand, rng), aspect) for _ in range(1+forged)]
     path = min(tries, key=lambda p: abs(_density(p)-who.density))
     width = who.pen+own.normal(0, pens)-.45*(_density(path)-who.density)
@@ -574,7 +577,7 @@ def _box(path):
     xy = path[path[:,3]>0,:2]
     return xy[:,0].min(), xy[:,1].max(), *np.ptp(xy, axis=0)
 
-# %% ../nbs/05_synth.ipynb #3a8285fd
+# %% ../nbs/05_synth.ipynb #0a3bd979
 def signature_ink(
     seed:int, # Of the whole set
     writer:int, # Number of the person
@@ -583,7 +586,7 @@ def signature_ink(
     size:tuple[int,int]=SIZES['ink'], # (height, width), pixels
     margin:int=4, # Paper left around the ink, pixels
     skill:float|None=None, # Of the forger, in [0,1]; by default the forger's own
-    pens:float=0., # How far the widths of habitual pens differ from hand to hand, log; 0: nobody has a habitual pen, forgers take the writer's width
+    pens:float=0., # How far the widths of habitual pens differ from hand to hand, log; 0: nobody has a habitual pen, forgers take the writer's width, and small signatures are as steady as large ones
 )->np.ndarray: # shape (*size,1), uint8: 255 = ink, 0 = paper, nothing between
     "One signature as `ink_pixels` would show it, the same whenever asked for"
     path,pen,rng = _sign(seed, writer, index, forged, skill, pens)
