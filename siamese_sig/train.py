@@ -152,7 +152,7 @@ def read_network(
     except Exception as e: # a damaged or a crafted one raises a dozen types
         raise DataError(f"{file}: not a network that can be loaded ({str(e).strip().split(chr(10))[0] or type(e).__name__}); expected a .keras file that siamese-sig wrote") from None
 
-# %% ../nbs/03_train.ipynb #787e8f04
+# %% ../nbs/03_train.ipynb #268f2b99
 def _stop_now(losses, patience): return len(losses)-1-int(np.argmin(losses))>=patience
 def _checkpoint(run, epoch): return Path(run)/'checkpoints'/f'epoch-{epoch}.keras' # epochs count from 1
 def _best_epoch(history): return int(np.argmax([row['val_accuracy'] for row in history]))+1
@@ -172,6 +172,9 @@ class _Keeper(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None): # .keras files do not hold the state of dropout's random numbers
         states = [v for v in self.model.variables if v.path.endswith('seed_generator_state')]
         for i,state in enumerate(states): state.assign([self.seed+i, epoch*1_000_000])
+        if keras.backend.backend()=='torch': # Keras leaves dropout to PyTorch's own generator
+            import torch
+            torch.manual_seed(self.seed*1_000_000+epoch)
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(_validation_logs(self.model, *self.validation)) # Keras prints them with its own
@@ -191,8 +194,18 @@ def load_history(
     file = Path(run)/'history.csv'
     return pd.read_csv(file, float_precision='round_trip') if file.exists() else pd.DataFrame(columns=['epoch'])
 
-# %% ../nbs/03_train.ipynb #a88dd5b5
+# %% ../nbs/03_train.ipynb #f32d42f8
 FORMATS = dict(onnx='.onnx', litert='.tflite') # Format -> suffix
+
+def _export_elsewhere(parts, folder, format):
+    "As `export_parts`, by TensorFlow in a process of its own: under JAX Keras asks for jax2onnx, and PyTorch has no LiteRT"
+    code = ("import sys\nfrom siamese_sig.train import export_parts, read_network\n"
+            "export_parts([read_network(f'{sys.argv[1]}/{p}.keras') for p in ('encoder','head')], *sys.argv[2:])")
+    with tempfile.TemporaryDirectory() as tmp:
+        for name,model in zip(('encoder','head'), parts): model.save(Path(tmp)/f'{name}.keras')
+        done = subprocess.run([sys.executable, '-c', code, tmp, str(folder), format], capture_output=True, text=True, errors='replace',
+                              env=os.environ|dict(KERAS_BACKEND='tensorflow', PYTHONPATH=os.pathsep.join(filter(None, sys.path))))
+    if done.returncode: raise DataError(f"{folder}: export to {format} by TensorFlow failed: {done.stderr.strip().split(chr(10))[-1]}")
 
 def export_parts(
     parts:tuple[keras.Model,keras.Model], # Encoder and head
@@ -203,6 +216,7 @@ def export_parts(
     if format not in FORMATS: raise DataError(f"format {format!r}; expected one of {', '.join(FORMATS)}")
     Path(folder).mkdir(parents=True, exist_ok=True)
     files = [Path(folder)/f'{name}{FORMATS[format]}' for name in ('encoder','head')]
+    if keras.backend.backend()!='tensorflow': _export_elsewhere(parts, folder, format); return files
     for file,model in zip(files, parts):
         example = tuple(np.zeros((1,*i.shape[1:]), 'float32') for i in model.inputs)
         model(example if len(example)>1 else example[0]) # Keras exports what has been called once
