@@ -10,6 +10,8 @@ writes the network, which TensorFlow loads as well. `tests/test_backends.py` run
 """
 import argparse
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -66,8 +68,10 @@ def main():
                         shuffle=False, verbose=0).history
     for epoch, loss in enumerate(history["loss"], 1):
         print(f"process {args.process} of {args.processes}, {jax.device_count()} devices, epoch {epoch}: loss {loss:.7f}", flush=True)
-    if args.out and args.process == 0:
-        model.save(args.out)
+    with tempfile.TemporaryDirectory() as tmp:  # all of them save: reading shared arrays waits for every process
+        model.save(Path(tmp)/"model.keras")
+        if args.out and args.process == 0:
+            shutil.copy(Path(tmp)/"model.keras", args.out)
     if args.processes > 1:
         jax.distributed.shutdown()  # waits for the others
 
