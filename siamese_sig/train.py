@@ -152,7 +152,7 @@ def read_network(
     except Exception as e: # a damaged or a crafted one raises a dozen types
         raise DataError(f"{file}: not a network that can be loaded ({str(e).strip().split(chr(10))[0] or type(e).__name__}); expected a .keras file that siamese-sig wrote") from None
 
-# %% ../nbs/03_train.ipynb #268f2b99
+# %% ../nbs/03_train.ipynb #3fc938bb
 def _stop_now(losses, patience): return len(losses)-1-int(np.argmin(losses))>=patience
 def _checkpoint(run, epoch): return Path(run)/'checkpoints'/f'epoch-{epoch}.keras' # epochs count from 1
 def _best_epoch(history): return int(np.argmax([row['val_accuracy'] for row in history]))+1
@@ -172,9 +172,11 @@ class _Keeper(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None): # .keras files do not hold the state of dropout's random numbers
         states = [v for v in self.model.variables if v.path.endswith('seed_generator_state')]
         for i,state in enumerate(states): state.assign([self.seed+i, epoch*1_000_000])
-        if keras.backend.backend()=='torch': # Keras leaves dropout to PyTorch's own generator
+
+    def on_train_batch_begin(self, step, logs=None): # Keras leaves dropout to PyTorch's own generator, from which its loader draws too, before this
+        if step==0 and keras.backend.backend()=='torch':
             import torch
-            torch.manual_seed(self.seed*1_000_000+epoch)
+            torch.manual_seed(self.seed*1_000_000+len(self.history))
 
     def on_epoch_end(self, epoch, logs=None):
         logs.update(_validation_logs(self.model, *self.validation)) # Keras prints them with its own

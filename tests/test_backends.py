@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 import venv
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,8 @@ def test_two_jax_processes(python, tmp_path):
         address = f"localhost:{s.getsockname()[1]}"
     one = result(start(python, script, "--out", tmp_path/"one.keras"))
     both = [start(python, script, "--coordinator", address, "--processes", 2, "--process", k, "--out", tmp_path/"two.keras") for k in (0, 1)]
-    two, other = map(result, both)
+    with ThreadPoolExecutor() as pool:  # read both, or a full pipe stops one and the other waits for it
+        two, other = pool.map(result, both)
     loss = [[float(line.rsplit(" ", 1)[1]) for line in out.splitlines() if "loss" in line] for out in (one, two, other)]
     a, b = weights(tmp_path/"one.keras"), weights(tmp_path/"two.keras")
     difference = max(np.abs(a[name]-b[name]).max() for name in a)
