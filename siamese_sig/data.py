@@ -846,7 +846,7 @@ def plot_shortcuts(
     ax.set_yticklabels([f'{n} (scanner)' if s else n for n,s in zip(table.index, table.scanner)]); ax.invert_yaxis(); ax.legend(fontsize=8)
     return ax
 
-# %% ../nbs/00_data.ipynb #34406947
+# %% ../nbs/00_data.ipynb #83bcf8f9
 def index_pairs(
     pairs:pd.DataFrame, # a, b (index labels of images), label
     position:pd.Series # From `load_images`: where in x each row of the image table is
@@ -871,14 +871,15 @@ def pair_batches(
     label:np.ndarray, # shape (P,), 1 = forged
     batch_size:int=64, # Pairs a batch
     seed:int|None=None, # Of the shuffling; None: in order, one pass
-    skip:int=0 # Batches to leave out at the start, with a seed
+    skip:int=0, # Batches to leave out at the start, with a seed
+    multiple:int=1 # Every batch is a multiple of it, for so many devices: a pass leaves out up to multiple-1 pairs, each time others
 ): # A tf.data.Dataset of ((x_a, x_b), label); images as float32 in [0,1], label (B,1)
     "A dataset that trains or tests a Siamese network"
     import tensorflow as tf
     look,(a,b,label) = _look_up(x), (tf.constant(v) for v in (a, b, np.reshape(label, (-1,1))))
-    n = len(a)
+    n = len(a)//multiple*multiple
     one_pass = lambda i: tf.data.Dataset.from_tensor_slices(
-        tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([seed, tf.cast(i, tf.int32)]))).batch(batch_size)
+        tf.random.experimental.stateless_shuffle(tf.range(len(a)), seed=tf.stack([seed, tf.cast(i, tf.int32)]))[:n]).batch(batch_size)
     ids = tf.data.Dataset.range(n).batch(batch_size) if seed is None else tf.data.Dataset.counter().flat_map(one_pass).skip(skip)
     pair = lambda i: ((look(tf.gather(a, i)), look(tf.gather(b, i))), tf.gather(label, i))
     return ids.map(pair, num_parallel_calls=2).prefetch(2)

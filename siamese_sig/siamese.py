@@ -24,7 +24,7 @@ class AbsoluteDifference(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape): return input_shape[0]
 
-# %% ../nbs/02_siamese.ipynb #974ce540
+# %% ../nbs/02_siamese.ipynb #b49e6de3
 @keras.saving.register_keras_serializable('siamese_sig')
 class LocalMatch(keras.layers.Layer):
     "1 − cosine of the wholes, 1 − mean of the best local matches, weighed by the ink; symmetric"
@@ -45,7 +45,7 @@ class LocalMatch(keras.layers.Layer):
 
     def call(self, inputs): # Two (P,F) -> (P,2), about 0 for two images of the same
         (la,ia,wa),(lb,ib,wb) = map(self._parts, inputs)
-        alike = keras.ops.matmul(la, keras.ops.transpose(lb, (0,2,1)))-keras.ops.softplus(self.penalty)*self.apart
+        alike = keras.ops.matmul(la, keras.ops.transpose(lb, (0,2,1)))-keras.ops.softplus(self.penalty)*keras.ops.cast(self.apart, la.dtype)
         best = lambda axis: keras.ops.logsumexp(self.sharpness*alike, axis)/self.sharpness
         local = (keras.ops.sum(ia*best(2), 1)+keras.ops.sum(ib*best(1), 1))/2
         return keras.ops.stack([1-keras.ops.sum(wa*wb, 1), 1-local], 1)
@@ -100,7 +100,7 @@ def augmenter(
     return keras.Sequential([keras.layers.RandomRotation(.015, **fill), keras.layers.RandomTranslation(.04, .04, **fill),
                              keras.layers.RandomZoom(.08, .08, **fill)], name='augment')
 
-# %% ../nbs/02_siamese.ipynb #e360f667
+# %% ../nbs/02_siamese.ipynb #7e892075
 def _fingerprint(encoder):
     "Changes with the layers, their settings or the weights; not with the numbers in Keras' names or what is frozen"
     h = hashlib.sha256(re.sub(r'_\d+|"trainable": \w+', '', encoder.to_json()).encode())
@@ -110,7 +110,7 @@ def _fingerprint(encoder):
 def _encode_batches(encoder, x, batch_size, missing): # (position, features), one by one
     for i in progress(range(0, len(missing), batch_size), f'encoding {len(missing)} images, {batch_size} at a time'):
         some = missing[i:i+batch_size]
-        yield from zip(some, encoder.predict_on_batch(x[some].astype('float32')/255))
+        yield from zip(some, encoder.predict_on_batch(x[some].astype('float32')/255)[:len(some)]) # an encoder on several devices answers once from each
 
 def encode(
     encoder:keras.Model, # From `build_encoder` or `model.get_layer('encoder')`
@@ -134,9 +134,9 @@ def score_features(
 )->np.ndarray: # Scores, shape (P,), float32 in [0,1], 1 = forged
     "The scores of pairs of encoded images; each image passes the projection once, not once a pair"
     by_name = {layer.name: layer for layer in head.layers}
-    if 'projection' in by_name: features = np.asarray(by_name['projection'](features))
+    if 'projection' in by_name: features = keras.ops.convert_to_numpy(by_name['projection'](features))
     starts = progress(range(0, len(a), block), f'scoring {len(a)} pairs, {block} at a time')
-    compare = lambda fa,fb: np.asarray(by_name['score'](by_name['difference']((fa,fb))))[:,0]
+    compare = lambda fa,fb: keras.ops.convert_to_numpy(by_name['score'](by_name['difference']((fa,fb))))[:,0]
     return np.concatenate([np.zeros(0, 'float32'), *(compare(features[a[i:i+block]], features[b[i:i+block]]) for i in starts)])
 
 def score_pairs(
