@@ -381,15 +381,15 @@ def read_questions(
     yield header
     for _,fields in rows: yield fields, tuple(name.strip() for name in (*(fields[refs].split('|') if known=='refs' else [fields[refs]]), fields[query]))
 
-# %% ../nbs/06_verify.ipynb #0a22d21b
-def _gather(verifier, names, root, keep):
+# %% ../nbs/06_verify.ipynb #65995bd3
+def _gather(verifier, names, root, keep, workers=-1):
     "Features of all names, and for each its row in them or its error"
     paths,place = {}, {}
     for name in names:
         try: paths[name] = inside(root, name)
         except DataError as e: place[name] = str(e)
     if keep: rows,where,errors = kept_features(verifier.matcher, list(paths.values()))
-    else: rows,errors = file_features(verifier.matcher, list(paths.values()), keep=False, workers=1 if keep is None else -1); where = range(len(errors))
+    else: rows,errors = file_features(verifier.matcher, list(paths.values()), keep=False, workers=workers); where = range(len(errors))
     return rows, place | {name: error or int(i) for name,i,error in zip(paths, where, errors)}
 
 def _sets(rows, place):
@@ -403,7 +403,7 @@ def find_images(
 ): # find(questions) -> features, and for each question its places in them or its error
     "Measures the files of some questions, in this process, and keeps nothing"
     def find(rows):
-        features,place = _gather(verifier, dict.fromkeys(name for row in rows for name in row if name), images, None)
+        features,place = _gather(verifier, dict.fromkeys(name for row in rows for name in row if name), images, keep=False, workers=1)
         return features, _sets(rows, place)
     return find
 
