@@ -267,7 +267,7 @@ class _Worker:
         except DataError as e: return 0, str(e)
         except OSError as e: return 0, f"{e.filename or 'reading or writing'}: {e.strerror or e}"
 
-# %% ../nbs/09_archive.ipynb #a2401ae3
+# %% ../nbs/09_archive.ipynb #87bdb6ca
 @contextlib.contextmanager
 def _environment(**more): # variables while the block runs, unless they are set
     new = {k: v for k,v in more.items() if k not in os.environ}
@@ -275,6 +275,15 @@ def _environment(**more): # variables while the block runs, unless they are set
     try: yield
     finally:
         for k in new: os.environ.pop(k, None)
+
+@contextlib.contextmanager
+def _silent(): # Ray writes a line straight to file 2
+    keep,nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try: yield
+    finally:
+        os.dup2(keep, 2)
+        for fd in (keep,nowhere): os.close(fd)
 
 @contextlib.contextmanager
 def ray_cluster(
@@ -293,7 +302,8 @@ def ray_cluster(
         if not ray.is_initialized():
             there = dict(address=address) if address else dict(address='local', num_cpus=workers or os.cpu_count(), include_dashboard=False, object_store_memory=100*2**20,
                                                                _node_ip_address='127.0.0.1', _temp_dir=_short_folder(stack))
-            try: ray.init(**there, log_to_driver=False, logging_level='CRITICAL')
+            try:
+                with _silent(): ray.init(**there, log_to_driver=False, logging_level='CRITICAL')
             except (ConnectionError, RuntimeError, ValueError) as e: raise DataError(f"Ray {f'at {address}' if address else 'on this machine'} cannot be used ({e})") from None
             stack.callback(ray.shutdown)
         yield ray
