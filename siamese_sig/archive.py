@@ -267,7 +267,7 @@ class _Worker:
         except DataError as e: return 0, str(e)
         except OSError as e: return 0, f"{e.filename or 'reading or writing'}: {e.strerror or e}"
 
-# %% ../nbs/09_archive.ipynb #87bdb6ca
+# %% ../nbs/09_archive.ipynb #8c27d678
 @contextlib.contextmanager
 def _environment(**more): # variables while the block runs, unless they are set
     new = {k: v for k,v in more.items() if k not in os.environ}
@@ -301,7 +301,7 @@ def ray_cluster(
         ray.data.DataContext.get_current().enable_progress_bars = False
         if not ray.is_initialized():
             there = dict(address=address) if address else dict(address='local', num_cpus=workers or os.cpu_count(), include_dashboard=False, object_store_memory=100*2**20,
-                                                               _node_ip_address='127.0.0.1', _temp_dir=_short_folder(stack))
+                                                               _temp_dir=_short_folder(stack))
             try:
                 with _silent(): ray.init(**there, log_to_driver=False, logging_level='CRITICAL')
             except (ConnectionError, RuntimeError, ValueError) as e: raise DataError(f"Ray {f'at {address}' if address else 'on this machine'} cannot be used ({e})") from None

@@ -274,7 +274,7 @@ def _check_engine(engine, workers, address):
     if engine.value!='ray' and address: raise DataError("--address is for --engine ray; expected both or neither")
     if workers: raise DataError("--workers is for --engine ray; expected both or neither")
 
-# %% ../nbs/07_cli.ipynb #3420dfc9
+# %% ../nbs/07_cli.ipynb #0887c1e6
 @app.command(epilog="Examples: siamese-sig enrol signatures --out refs.parquet   (signatures/007/*.png are genuine ones of 007)  |  siamese-sig enrol s3://bank/scans --out refs.parquet --engine ray --address auto")
 def enrol(source:Annotated[str, typer.Argument(help="A folder a writer, with genuine signatures; or Parquet with writer, name and image, here or at a URL.")],
           out:Annotated[Path, typer.Option(help="Folder to make, such as refs.parquet, or to go on with; it holds no image.")], model:Model=None,
@@ -283,8 +283,18 @@ def enrol(source:Annotated[str, typer.Argument(help="A folder a writer, with gen
     from siamese_sig.archive import enrol as enrol_
     _check_engine(engine, None, address)
     made = enrol_(source, out, model, engine.value, workers, address)
+    if made['errors']: _tell(made['errors_file'], made['errors'])
     whose = '' if made['writers'] is None else f" of {made['writers']} writers"
     _say(f"{made['signatures']} signatures{whose} enrolled in {out}; {made['errors']} left out"+(f", see {made['errors_file']}" if made['errors'] else ''))
+
+def _tell(file, n, most=20):
+    "The first lines of a table of errors, on stderr"
+    import csv
+    from itertools import islice
+    from siamese_sig.data import one_line
+    with open(file, encoding='utf-8', newline='') as f:
+        for path,error in islice(csv.reader(f), 1, most+1): typer.echo(one_line(f"left out: {error if path in error else f'{path}: {error}'}"), err=True)
+    if n>most: typer.echo(f"and {n-most} more", err=True)
 
 @app.command(epilog="Example: siamese-sig forget refs.parquet 007")
 def forget(enrolled:Annotated[Path, typer.Argument(help="Archive of references that `enrol` measured.")],
