@@ -267,7 +267,7 @@ class _Worker:
         except DataError as e: return 0, str(e)
         except OSError as e: return 0, f"{e.filename or 'reading or writing'}: {e.strerror or e}"
 
-# %% ../nbs/09_archive.ipynb #8c27d678
+# %% ../nbs/09_archive.ipynb #cdca76ea
 @contextlib.contextmanager
 def _environment(**more): # variables while the block runs, unless they are set
     new = {k: v for k,v in more.items() if k not in os.environ}
@@ -300,6 +300,7 @@ def ray_cluster(
         for name in ('ray','ray.data'): logging.getLogger(name).setLevel(logging.CRITICAL)
         ray.data.DataContext.get_current().enable_progress_bars = False
         if not ray.is_initialized():
+            if address: _answers(address)
             there = dict(address=address) if address else dict(address='local', num_cpus=workers or os.cpu_count(), include_dashboard=False, object_store_memory=100*2**20,
                                                                _temp_dir=_short_folder(stack))
             try:
@@ -307,6 +308,14 @@ def ray_cluster(
             except (ConnectionError, RuntimeError, ValueError) as e: raise DataError(f"Ray {f'at {address}' if address else 'on this machine'} cannot be used ({e})") from None
             stack.callback(ray.shutdown)
         yield ray
+
+def _answers(address):
+    "Raise a DataError if nobody listens at host:port; Ray itself tries for minutes"
+    import socket
+    host,_,port = address.rpartition(':')
+    if '/' in address or not port.isdigit(): return # auto and the like
+    try: socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as e: raise DataError(f"Ray at {address} cannot be used ({e.strerror or e}); expected the address of a running cluster, such as 10.0.0.1:6379") from None
 
 def _short_folder(stack): # for the sockets of a cluster, whose names may have 107 characters
     return stack.enter_context(tempfile.TemporaryDirectory(prefix='ssig-', dir='/tmp' if os.path.isdir('/tmp') else None, ignore_cleanup_errors=True))
