@@ -257,7 +257,7 @@ def workers_killed(source, out, kills, rng):
                 n += 1
             except ProcessLookupError:
                 pass
-        time.sleep(.02)
+        time.sleep(.1)
     end(p, 0)
     return n
 
