@@ -34,8 +34,8 @@ def notebooks(names=()):
 
 
 def install(path):
-    "The source of a notebook's install cell; the web page needs Gradio as well"
-    return INSTALL.replace("EXTRAS", "nb,app" if path.stem == "08_app" else "nb")
+    "The source of a notebook's install cell; the web page needs Gradio as well, the archive Ray"
+    return INSTALL.replace("EXTRAS", {"08_app": "nb,app", "09_archive": "nb,cluster"}.get(path.stem, "nb"))
 
 
 def first_cells(path):

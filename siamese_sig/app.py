@@ -8,7 +8,7 @@ __all__ = ['MOST', 'FORMATS', 'ALIKE', 'BETWEEN', 'UNLIKE', 'SAYS', 'LIMITS', 'P
            'answer_html', 'score_upload', 'clean_request', 'Gate', 'load_gradio', 'look_all', 'shelf', 'examples',
            'table_html', 'build', 'launch', 'serve']
 
-# %% ../nbs/08_app.ipynb #1dd78700
+# %% ../nbs/08_app.ipynb #bb3cfaf8
 import asyncio, base64, functools, html, io, json, os, re, signal, tempfile, threading, traceback, warnings, webbrowser, zipfile
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -20,11 +20,11 @@ from PIL import Image
 from .data import ASSETS, DataError, embedded_data, preprocess, read_images, read_rgb, unzip
 from .evaluate import probability
 from .evidence import SIZE, match_map
-from .verify import POINTS, Verdict, Verifier, read_questions, score_file
+from .verify import MOST_REFERENCES, POINTS, Verdict, Verifier, read_questions, score_file
 
-# %% ../nbs/08_app.ipynb #6668b818
+# %% ../nbs/08_app.ipynb #73bb3fed
 MOST = dict(bytes=8_000_000, pixels=40_000_000, references=10, # of an image; of references
-            images=500, rows=500, row=50, unpacked=100_000_000, request=32_000_000) # of a batch, references in a row of it; bytes of a request, base64 and all
+            images=500, rows=500, unpacked=100_000_000, request=32_000_000) # of a batch; bytes of a request, base64 and all
 FORMATS = ('PNG','JPEG','TIFF','BMP','WEBP')
 
 def read_upload(
@@ -164,7 +164,7 @@ def answer_html(
     return (f'<section class="verdict {v.verdict}"><h3>{title}</h3><p>{says.format("one" if k==1 else "ones")}</p>{notes}'
             f'{scale(v.p_forged, float(probability(v.threshold, calibrated)), band)}<dl>{facts}</dl>{_why(closest, questioned)}{LIMITS}</section>')
 
-# %% ../nbs/08_app.ipynb #41d28a1a
+# %% ../nbs/08_app.ipynb #7427b912
 def _unpack(images, folder): # -> {name: ''}, or the error of what cannot be used
     if len(images)==1 and zipfile.is_zipfile(io.BytesIO(images[0][1])):
         (archive := folder/'images.zip').write_bytes(images[0][1])
@@ -182,7 +182,7 @@ def _unpack(images, folder): # -> {name: ''}, or the error of what cannot be use
     return found
 
 def _row_fault(names, found): # what is wrong with the names in a row, the query last; '' if nothing is
-    if len(names)-1>MOST['row']: return f"{len(names)-1} references; expected at most {MOST['row']}"
+    if len(names)-1>MOST_REFERENCES: return f"{len(names)-1} references; expected at most {MOST_REFERENCES}"
     return next((found.get(n, f'{n}: not among the images') for n in names[::-1] if n and found.get(n, n)), '')
 
 def score_upload(

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'data_app', 'Backbone', 'Protocol', 'Preprocess', 'Batches', 'Format', 'Precision', 'Strategy', 'Model',
-           'Calibration', 'Point', 'PointOption', 'Band', 'EXITS', 'DEMO', 'data_synth', 'data_kaggle', 'data_audit',
-           'train', 'evaluate', 'cache', 'verify', 'score', 'enrol', 'calibrate', 'export', 'web', 'demo', 'main']
+           'Calibration', 'Point', 'PointOption', 'Band', 'EXITS', 'Engine', 'EngineOption', 'Workers', 'Address',
+           'DEMO', 'data_synth', 'data_kaggle', 'data_audit', 'train', 'evaluate', 'cache', 'verify', 'score', 'enrol',
+           'forget', 'calibrate', 'export', 'web', 'demo', 'main']
 
 # %% ../nbs/07_cli.ipynb #304c5eec
 import errno, json, logging, os, sys, traceback
@@ -203,7 +204,7 @@ def cache(clear:Annotated[bool, typer.Option(help="Remove it all; it is made aga
     if clear: clear_cache()
     elif len(table): _say(table.round(1).to_string())
 
-# %% ../nbs/07_cli.ipynb #9eba62b1
+# %% ../nbs/07_cli.ipynb #f9b546dc
 Model = Annotated[Optional[Path], typer.Option(help="Run folder of a network of your own; by default the bundled verifier.")]
 Calibration = Annotated[Optional[Path], typer.Option(help="File that `calibrate` made from your signatures.")]
 Point = _Names('Point', {n: n for n in ('balanced','far_1','far_0.1')})
@@ -216,47 +217,91 @@ def _words(v): # a verdict for people
              f"compared with {v.references} reference{'s' if v.references>1 else ''}", *(f'note: {n}' for n in v.notes)]
     return '\n'.join(lines)
 
-@app.command(epilog="Examples: siamese-sig verify --ref known1.png --ref known2.png questioned.png  |  siamese-sig verify --enrolled refs.npz --writer 007 questioned.png")
+Engine = _Names('Engine', {n: n for n in ('local','ray')})
+EngineOption = Annotated[Engine, typer.Option(help="local: this machine alone; ray: parts on the workers of a Ray cluster, which may be killed and go on.")]
+Workers = Annotated[Optional[int], typer.Option(min=1, help="Processes; by default one a core, or what the cluster has.")]
+Address = Annotated[Optional[str], typer.Option(help="Ray cluster, such as auto or 10.0.0.1:6379; by default one on this machine for as long as it takes.")]
+
+@app.command(epilog="Examples: siamese-sig verify --ref known1.png --ref known2.png questioned.png  |  siamese-sig verify --enrolled refs.parquet --writer 007 questioned.png")
 def verify(questioned:Annotated[Path, typer.Argument(help="Image of the questioned signature.")],
            ref:Annotated[Optional[list[Path]], typer.Option(help="Image of a genuine signature; repeat it for more.")]=None,
-           enrolled:Annotated[Optional[Path], typer.Option(help="References that `enrol` measured, instead of --ref.")]=None,
+           enrolled:Annotated[Optional[Path], typer.Option(help="Archive of references that `enrol` measured, instead of --ref.")]=None,
            writer:Annotated[Optional[str], typer.Option(help="Whose of the enrolled references.")]=None,
            model:Model=None, calibration:Calibration=None, point:PointOption=Point.balanced, band:Band=.1,
            picture:Annotated[Optional[Path], typer.Option(help="Draw what matches and what does not into this file, such as why.png.")]=None,
            as_json:Annotated[bool, typer.Option('--json', help="Print JSON.")]=False):
     "Is a signature genuine? Exit status 0: genuine, 1: forged, 3: inconclusive, 2: error."
     from siamese_sig.data import DataError
-    from siamese_sig.verify import Verifier, explain, read_enrolled
-    if bool(ref)==bool(enrolled): raise DataError("expected either --ref with genuine signatures or --enrolled with a file of them")
+    from siamese_sig.verify import Verifier, explain
+    if bool(ref)==bool(enrolled): raise DataError("expected either --ref with genuine signatures or --enrolled with an archive of them")
     if enrolled and not writer: raise DataError("no --writer; expected whose references to take from --enrolled")
     verifier = Verifier.load(model, calibration)
-    v = verifier.verify(questioned, read_enrolled(enrolled, verifier, writer) if enrolled else ref, point.value, band)
+    if enrolled:
+        from siamese_sig.archive import read_enrolled
+        ref,shown = read_enrolled(enrolled, verifier, writer), None
+    else: shown = ref[0]
+    v = verifier.verify(questioned, ref, point.value, band)
     if picture:
-        if not ref: raise DataError("--picture needs an image of a reference; give it with --ref")
-        _save(explain(verifier, questioned, ref[0]), picture)
+        if not shown: raise DataError("--picture needs an image of a reference; give it with --ref")
+        _save(explain(verifier, questioned, shown), picture)
     _say(json.dumps(v._asdict()) if as_json else _words(v))
     raise typer.Exit(EXITS[v.verdict])
 
-@app.command(epilog="Example: siamese-sig score pairs.csv --images scans --out scores.csv")
-def score(pairs:Annotated[Path, typer.Argument(help="csv with the columns query and refs (joined by |).")],
+@app.command(epilog="Examples: siamese-sig score pairs.csv --images scans --out scores.csv  |  siamese-sig score asked.csv --enrolled refs.parquet --images scans --out scores.csv --engine ray --workers 8")
+def score(pairs:Annotated[Path, typer.Argument(help="csv with the columns query and refs (joined by |); with --enrolled: query and writer.")],
           images:Annotated[Path, typer.Option(help="Folder of the images.")],
           out:Annotated[Path, typer.Option(help="csv to write: adds score, p_forged, verdict, error.")],
-          model:Model=None, calibration:Calibration=None, point:PointOption=Point.balanced, band:Band=.1):
+          enrolled:Annotated[Optional[Path], typer.Option(help="Archive of references that `enrol` measured; their images are not needed.")]=None,
+          model:Model=None, calibration:Calibration=None, point:PointOption=Point.balanced, band:Band=.1,
+          engine:EngineOption=Engine.local, workers:Workers=None, address:Address=None):
     "Verify every row of a csv file; a row that cannot be read gets its error, the others go on."
     from siamese_sig.verify import Verifier, score_file
-    rows,bad = score_file(Verifier.load(model, calibration), pairs, images, out, point.value, band)
+    _check_engine(engine, workers if engine.value=='local' else None, address)
+    find = None
+    if engine.value=='local':
+        verifier = Verifier.load(model, calibration)
+        if enrolled:
+            from siamese_sig.archive import find_enrolled
+            find = find_enrolled(verifier, enrolled, images)
+        rows,bad = score_file(verifier, pairs, images, out, point.value, band, find=find)
+    else:
+        from siamese_sig.archive import score_parts
+        rows,bad = score_parts(pairs, images, out, model, calibration, enrolled, point.value, band, engine.value, workers, address)
     _say(f"{rows-bad} rows scored, {bad} with errors: {out}")
 
-# %% ../nbs/07_cli.ipynb #e64c137b
-@app.command(epilog="Example: siamese-sig enrol signatures --out refs.npz   (signatures/007/*.png are genuine ones of 007)")
-def enrol(folder:Annotated[Path, typer.Argument(help="A folder a writer, with genuine signatures.")],
-          out:Annotated[Path, typer.Option(help="File to write, such as refs.npz; it holds no image.")], model:Model=None):
-    "Measure references once; `verify --enrolled` then needs only the questioned image."
+def _check_engine(engine, workers, address):
+    from siamese_sig.data import DataError
+    if engine.value!='ray' and address: raise DataError("--address is for --engine ray; expected both or neither")
+    if workers: raise DataError("--workers is for --engine ray; expected both or neither")
+
+# %% ../nbs/07_cli.ipynb #0887c1e6
+@app.command(epilog="Examples: siamese-sig enrol signatures --out refs.parquet   (signatures/007/*.png are genuine ones of 007)  |  siamese-sig enrol s3://bank/scans --out refs.parquet --engine ray --address auto")
+def enrol(source:Annotated[str, typer.Argument(help="A folder a writer, with genuine signatures; or Parquet with writer, name and image, here or at a URL.")],
+          out:Annotated[Path, typer.Option(help="Folder to make, such as refs.parquet, or to go on with; it holds no image.")], model:Model=None,
+          engine:EngineOption=Engine.local, workers:Workers=None, address:Address=None):
+    "Measure references once; `verify --enrolled` then needs only the questioned image. What was interrupted goes on when it is given again."
+    from siamese_sig.archive import enrol as enrol_
+    _check_engine(engine, None, address)
+    made = enrol_(source, out, model, engine.value, workers, address)
+    if made['errors']: _tell(made['errors_file'], made['errors'])
+    whose = '' if made['writers'] is None else f" of {made['writers']} writers"
+    _say(f"{made['signatures']} signatures{whose} enrolled in {out}; {made['errors']} left out"+(f", see {made['errors_file']}" if made['errors'] else ''))
+
+def _tell(file, n, most=20):
+    "The first lines of a table of errors, on stderr"
+    import csv
+    from itertools import islice
     from siamese_sig.data import one_line
-    from siamese_sig.verify import Verifier, enrol as enrol_
-    made,errors = enrol_(Verifier.load(model), folder, out)
-    for e in errors: typer.echo(one_line(f'left out: {e}'), err=True)
-    _say(f"{len(made.writer)} signatures of {len(set(made.writer))} writers enrolled in {out}; {len(errors)} left out")
+    with open(file, encoding='utf-8', newline='') as f:
+        for path,error in islice(csv.reader(f), 1, most+1): typer.echo(one_line(f"left out: {error if path in error else f'{path}: {error}'}"), err=True)
+    if n>most: typer.echo(f"and {n-most} more", err=True)
+
+@app.command(epilog="Example: siamese-sig forget refs.parquet 007")
+def forget(enrolled:Annotated[Path, typer.Argument(help="Archive of references that `enrol` measured.")],
+           writer:Annotated[str, typer.Argument(help="Whose references go.")]):
+    "Delete a writer from enrolled references; nobody else's are touched."
+    from siamese_sig.archive import forget as forget_
+    _say(f"{forget_(enrolled, writer)} references of {writer} deleted from {enrolled}")
 
 @app.command(epilog="Example: siamese-sig calibrate my_scans --out mine.json   (my_scans/007 genuine, my_scans/007_forg forged)")
 def calibrate(folder:Annotated[Path, typer.Argument(help="Folders NNN and NNN_forg of some writers.")],

@@ -204,7 +204,7 @@ def read_arrays(
     except Exception as e: # a damaged one raises a dozen types
         raise DataError(f"{path}: not a readable npz file ({e or type(e).__name__}); {hint}") from None
 
-# %% ../nbs/00_data.ipynb #3df6cf16
+# %% ../nbs/00_data.ipynb #f7f81622
 IMAGE_FORMATS = ('PNG','JPEG','TIFF','BMP','WEBP','MPO') # MPO: a JPEG of a phone, with a depth map or the like behind it
 MAX_PIXELS = 80_000_000 # of an image; an A3 sheet at 600 dpi has 70 million
 
@@ -221,7 +221,7 @@ def read_rgb(
     path:str|Path|io.BytesIO # An image file that Pillow can read, or its content
 )->np.ndarray: # RGB, shape (H,W,3), uint8
     "The image in `path`: upright, without transparency, 8 bits a channel"
-    name = path if isinstance(path, (str,os.PathLike)) else 'image'
+    name = path if isinstance(path, (str,os.PathLike)) else getattr(path, 'name', 'image')
     if name is path:
         if not os.path.lexists(path): raise DataError(f"{path}: no such image")
         if not os.path.getsize(check_file(path)): raise DataError(f"{path}: not a readable image (the file is empty); expected a PNG, JPEG or TIFF file")

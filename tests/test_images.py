@@ -138,7 +138,7 @@ def test_audit_goes_on(mixed):
 
 
 def test_enrol_goes_on(mixed, tmp_path):
-    _, out, err = cli("enrol", mixed/"train", "--out", tmp_path/"refs.npz", code=0)
+    _, out, err = cli("enrol", mixed/"train", "--out", tmp_path/"refs.parquet", code=0)
     assert "20 signatures of 4 writers enrolled" in out and "5 left out" in out, (out, err)
     assert len(err.splitlines()) == 5
 
