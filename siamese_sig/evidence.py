@@ -8,8 +8,8 @@ __all__ = ['SIZE', 'RADII', 'STEPS', 'LEGS', 'TRAITS', 'FEATURES', 'DISTANCES', 
            'space_vectors', 'space_distances', 'Evidence', 'nonnegative_logistic', 'pair_columns', 'fit_evidence',
            'adapt_evidence', 'even_pens', 'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence']
 
-# %% ../nbs/05b_evidence.ipynb #f5a8243d
-import functools
+# %% ../nbs/05b_evidence.ipynb #3fd27770
+import functools, os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -575,15 +575,15 @@ def adapt_evidence(
     weight,bias = nonnegative_logistic(x, y, strength, (evidence.weight, evidence.bias), len(TRAITS))
     return evidence._replace(weight=weight, bias=bias)
 
-# %% ../nbs/05b_evidence.ipynb #783003de
+# %% ../nbs/05b_evidence.ipynb #32b2b994
 PEN_CHANGE,BROKEN = .3, 2. # Log of the ratio of two line widths from which they are made even; width below which lines are broken, pixels
 
 def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
 
 def _pen(mask): return np.log(mask.sum()/max(skeletonize(np.pad(mask, 1)).sum(), 1)) # as in `_traits`
 
-def _redrawn(record, narrower, wider): # the record of the same ink, its lines first narrower, then wider
-    return _measure(_cut(redraw(redraw(_page(record), -narrower), wider)))
+def _redrawn(record, *by): # the record of the same ink, its lines so many pixels wider, one change after the other
+    return _measure(_cut(functools.reduce(redraw, by, _page(record))))
 
 def _pens(record, most=7):
     "Redrawn 0, 1, … pixels narrower: log widths of the lines, and logs of the ink that is left over the diagonal of its box; shape (2,most)"
@@ -591,11 +591,21 @@ def _pens(record, most=7):
     pages,size = [redraw(page, -n) for n in range(most)], np.hypot(*_cut(page).shape)
     return np.array([[_pen(p) for p in pages], [np.log(p.sum()/size) for p in pages]])
 
-def _narrower(wide, thin):
-    "By how many pixels to narrow lines to make them like others, given `_pens` of both, and whether the others are broken"
-    if thin[0,0]<np.log(BROKEN): return 1+int(np.abs(wide[1,1:3]-thin[1,0]).argmin()), True # how much is left says more than how wide it is
-    off = np.abs(wide[0]-thin[0,0])
-    return int((off<=off.min()+.1).argmax()), False # the least that will do: lines that have vanished leave the width as it is
+def _changes(wide, thin):
+    "How wide and thin lines are to be redrawn to be alike, as of `_redrawn`, given `_pens` of both; nothing if the least that would do is nothing"
+    broken = thin[0,0]<np.log(BROKEN)
+    if broken: by = 1+int(np.abs(wide[1,1:3]-thin[1,0]).argmin()) # how much is left says more than how wide it is
+    else:
+        off = np.abs(wide[0]-thin[0,0])
+        by = int((off<=off.min()+.1).argmax()) # the least that will do: lines that have vanished leave the width as it is
+    if broken and by==2: return (-2,3,-1),(3,-1)
+    return ((-by,),(by,-by)) if by else ((),())
+
+def _each(f, work):
+    "f of each tuple of arguments; on all cores if there are many"
+    if len(work)<64: return [f(*job) for job in work]
+    from joblib import Parallel, delayed # here, because `verify` starts in less time without it
+    return Parallel(n_jobs=int(os.environ.get('OMP_NUM_THREADS') or -1))(delayed(f)(*job) for job in work) # one of many workers has its share
 
 def even_pens(
     features:np.ndarray, # Records, shape (N,)
@@ -603,22 +613,18 @@ def even_pens(
     b:np.ndarray, # Likewise
     change:float=PEN_CHANGE, # See `PEN_CHANGE`
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # features with redrawn ones behind them, a, b
-    "Pairs whose pens differ, with the lines of one redrawn as wide as those of the other"
-    pen = features['traits'][:,TRAITS.index('pen')]
-    apart,jobs = pen[a]-pen[b], {}
-    place = lambda *job: jobs.setdefault(job, len(features)+len(jobs)) # where this redrawn image will be
-    pens = functools.cache(lambda i: _pens(features[i]))
+    "Pairs whose pens differ, both redrawn so that their lines are equally wide"
     a,b = np.array(a), np.array(b)
-    for p in np.flatnonzero(np.abs(apart)>change):
-        wide,thin = (a,b) if apart[p]>0 else (b,a)
-        by,broken = _narrower(pens(wide[p]), pens(thin[p]))
-        if broken and by==2: wide[p],thin[p] = place(wide[p], 2, 2), place(thin[p], 0, 2)
-        elif by: wide[p] = place(wide[p], by, 0)
-    work = [(features[i], narrower, wider) for i,narrower,wider in jobs]
-    if len(work)<200: made = [_redrawn(*job) for job in work]
-    else:
-        from joblib import Parallel, delayed # here, because `verify` starts in less time without it
-        made = Parallel(n_jobs=-1)(delayed(_redrawn)(*job) for job in work)
+    pen = features['traits'][:,TRAITS.index('pen')]
+    apart = pen[a]-pen[b]
+    differ = np.flatnonzero(np.abs(apart)>change)
+    who = np.unique([a[differ],b[differ]])
+    pens,jobs = dict(zip(who, _each(_pens, [(features[i],) for i in who]))), {}
+    for p in differ:
+        sides = (a,b) if apart[p]>0 else (b,a)
+        for side,by in zip(sides, _changes(*(pens[side[p]] for side in sides))):
+            if by: side[p] = jobs.setdefault((side[p], *by), len(features)+len(jobs)) # where this redrawn image will be
+    made = _each(_redrawn, [(features[i], *by) for i,*by in jobs])
     return np.concatenate([features, np.array(made, FEATURES)]), a, b
 
 # %% ../nbs/05b_evidence.ipynb #3e50d0b8
