@@ -6,7 +6,9 @@ Examples: python scripts/run_notebooks.py            all of nbs/
 """
 import argparse
 import os
+import re
 import sys
+import tempfile
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,6 +27,15 @@ def directives(cell):
     return {" ".join(head[:2]) if head[0] == "eval:" else head[0] for head in heads if head}
 
 
+def without_folders(output):
+    "The same output, its temporary folders, which have other names on every run and machine, as …"
+    if isinstance(output, dict):
+        return type(output)((k, v if k.startswith("image/") else without_folders(v)) for k, v in output.items())
+    if isinstance(output, list):
+        return [without_folders(v) for v in output]
+    return re.sub(re.escape(tempfile.gettempdir()) + r"/tmp\w{8}", "…", output) if isinstance(output, str) else output
+
+
 def run(path, skipped):
     "Run one notebook; cells with a flag in `skipped` keep the output they have"
     nb = read_nb(path)
@@ -36,7 +47,7 @@ def run(path, skipped):
     CaptureShell(path.parent, mpl_format="png").run_all(nb, exc_stop=True, preproc=skip)
     for cell in nb.cells:
         if cell.cell_type == "code":  # stderr holds progress bars and log lines with times
-            cell.outputs = [o for o in cell.get("outputs", []) if o.get("name") != "stderr"]
+            cell.outputs = [without_folders(o) for o in cell.get("outputs", []) if o.get("name") != "stderr"]
     clean_nb(nb)
     write_nb(nb, path)
 

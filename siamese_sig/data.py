@@ -16,7 +16,7 @@ __all__ = ['IMAGE_FORMATS', 'MAX_PIXELS', 'SIZES', 'IMAGE_SUFFIXES', 'PROTOCOLS'
            'writer_batches', 'show_pairs', 'unzip', 'find_sign_data', 'download_kaggle', 'asset', 'embedded_data',
            'default_data']
 
-# %% ../nbs/00_data.ipynb #741e3690
+# %% ../nbs/00_data.ipynb #c6e9ddd9
 import contextlib, csv, errno, hashlib, io, json, os, re, shutil, stat, sys, tempfile, warnings, zipfile, zlib
 from array import array
 from functools import lru_cache
@@ -30,6 +30,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from tqdm import tqdm
 
+# %% ../nbs/00_data.ipynb #c4fd52c6
 pd = lazy_loader.load('pandas') # loaded when first used: `verify` answers sooner without it
 
 # %% ../nbs/00_data.ipynb #a33b0a8f

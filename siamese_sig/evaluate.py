@@ -12,16 +12,17 @@ __all__ = ['NAMES', 'FUSIONS', 'far_frr', 'plot_scores', 'eer', 'threshold_at_fa
            'load_calibration', 'reference_metrics', 'evaluate_run', 'plot_errors', 'plot_confusion', 'hardest',
            'summary_rows', 'reference_rows', 'write_report']
 
-# %% ../nbs/04_evaluate.ipynb #71aa4e2e
+# %% ../nbs/04_evaluate.ipynb #53e57e91
 import base64, html, io, json
 from functools import partial
 from pathlib import Path
 
 import lazy_loader, numpy as np
 
-from siamese_sig.data import (DataError, audit, index_pairs, leak_warning, leave_out, load_images, plot_shortcuts, read_dataset, read_json, read_traits,
+from .data import (DataError, audit, index_pairs, leak_warning, leave_out, load_images, plot_shortcuts, read_dataset, read_json, read_traits,
                               shortcut_table, show_pairs, unusable, write_whole)
 
+# %% ../nbs/04_evaluate.ipynb #bb7727e8
 pd = lazy_loader.load('pandas') # loaded when first used, as in notebook 00
 
 # %% ../nbs/04_evaluate.ipynb #edecd936

@@ -10,7 +10,7 @@ __all__ = ['MOST_REFERENCES', 'POINTS', 'BLOCK', 'ANSWER', 'EvidenceMatcher', 'R
            'Verdict', 'check_point', 'Enrolled', 'read_references', 'Verifier', 'explain', 'calibrate', 'adapt',
            'inside', 'read_questions', 'find_images', 'answers', 'score_file']
 
-# %% ../nbs/06_verify.ipynb #a97ac451
+# %% ../nbs/06_verify.ipynb #5b536343
 import csv, hashlib, json, os
 from itertools import combinations, islice
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 import lazy_loader, numpy as np
 
-from siamese_sig.data import (DataError, SIZES, about, asset, cached_rows, check_file, check_vacant, code_version, file_sha256, ink_mask, other_version, preprocess,
+from .data import (DataError, SIZES, about, asset, cached_rows, check_file, check_vacant, code_version, file_sha256, ink_mask, other_version, preprocess,
                               progress, read_json, read_rgb, read_rows, read_signatures, tell_unusable, whole_folder, write_whole)
-from siamese_sig.evaluate import FUSIONS, calibrate_references, fuse, probability
-from siamese_sig.evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
+from .evaluate import FUSIONS, calibrate_references, fuse, probability
+from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
+# %% ../nbs/06_verify.ipynb #627e1642
 pd = lazy_loader.load('pandas') # loaded when first used, as in notebook 00
 
 # %% ../nbs/06_verify.ipynb #96f93cee
