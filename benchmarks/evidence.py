@@ -1,6 +1,6 @@
 """What the classical evidence is worth on writers it has never seen, as Markdown: alone, fitted on synthetic signatures, fitted on real ones.
 
-Example: python benchmarks/evidence.py sign_data evidence.npz features-600-5-4-31-0.5.npz runs/evidence --last 48
+Example: python benchmarks/evidence.py sign_data evidence.npz features-2400-5-4-31-0.25.npz runs/evidence --last 48
 
 `evidence.npz` and the features of the synthetic signatures it was fitted on come from scripts/fit_evidence.py. Writers of the
 data set up to number `--last` are used, no others. EER in %, 95 % intervals from resampling writers. k references: ten draws of
@@ -19,12 +19,12 @@ from sklearn.preprocessing import StandardScaler
 
 from siamese_sig.data import preprocess, progress, read_images, write_whole
 from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
-from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, TRAITS, _training_pairs, evidence_logit, image_features,
-                                  load_evidence, nonnegative_logistic, pair_columns, redraw)
+from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, TRAITS, _training_pairs, adapt_evidence, evidence_logit,
+                                  image_features, load_evidence, nonnegative_logistic, pair_columns, redraw)
 
 FAMILIES = {"texture": ("texture",), "warping": ("columns", "profile"), "hinge": ("hinge",), "run lengths": ("run", "gap"),
             "image features": ("image",), "blocks": ("blocks",), "context": ("context",), "grid angle": ("coarse angle",),
-            "traits": ("trait",), "whitened spaces": ("space",)}
+            "traits": ("trait",), "whitened spaces": ("space",), "of these, pressure": ("space pressure",), "of these, opened ink": ("space opened",)}
 
 
 class Real:
@@ -158,7 +158,7 @@ def main():
     sa, sb, y = _training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
     sd = kept(args.out/"columns-synthetic.npy", lambda: pair_columns(evidence.spaces, made, rest[sa], rest[sb]))
     x, sx = ((v-evidence.center)/evidence.scale for v in (d, sd))
-    names = np.array(DISTANCES+tuple(f"space {i}" for i in range(2*len(evidence.spaces)))+tuple(f"mean {n}" for n in TRAITS))
+    names = np.array(DISTANCES+tuple(f"space {s.part}" for s in evidence.spaces for _ in range(2))+tuple(f"mean {n}" for n in TRAITS))
     print(f"{len(real.writer)} images of {len(real.people)} writers, {np.bincount(real.kind).tolist()} genuine, skilled, random pairs\n")
     print("| skilled / random EER | 1 reference | " + " | ".join(f"{k}, {r}" for k in (5, 10) for r in RULES) + " |\n|" + "---|"*8)
     shipped = kept(args.out/"logit.npy", lambda: evidence_logit(evidence, features, real.a, real.b))
@@ -170,16 +170,22 @@ def main():
         weight, _ = nonnegative_logistic(sx[:, use], y, 15.)
         row(f"{name} ({use.sum()})", real, x[:, use]@weight, 0)
     order = np.random.default_rng(0).permutation(real.people)
-    for name, start, free in (("adapted, six folds of writers", (evidence.weight, evidence.bias), len(TRAITS)),
-                              ("from scratch on real writers, six folds", None, len(TRAITS)),
-                              ("the same without mean traits", None, 0)):
+    folds = [order[fold::6] for fold in range(6)]
+    for name, free in (("weights from real writers, six folds", len(TRAITS)), ("the same without mean traits", 0)):
         logit, use = np.zeros(len(d)), np.arange(len(names)) < len(names)-(0 if free else len(TRAITS))
-        for fold in range(6):
-            held = np.isin(real.claimed, order[fold::6])
+        for people in folds:
+            held = np.isin(real.claimed, people)
             fit = ~held & (real.kind < 2)
-            weight, bias = nonnegative_logistic(x[fit][:, use], real.kind[fit] == 1, args.strength, start, free)
+            weight, bias = nonnegative_logistic(x[fit][:, use], real.kind[fit] == 1, args.strength, free)
             logit[held] = x[held][:, use]@weight+bias
         row(name, real, logit, args.repeats)
+    def adapted():
+        logit = np.zeros(len(d))
+        for people in folds:
+            held, own = np.isin(real.claimed, people), ~np.isin(real.writer, people) & ~real.forged
+            logit[held] = evidence_logit(adapt_evidence(evidence, features[own], real.writer[own]), features, real.a[held], real.b[held])
+        return logit
+    row("adapted to the other writers, six folds", real, kept(args.out/"logit-adapted.npy", adapted), args.repeats)
     changed_pens(real, features, evidence, args.out)
     print()
     control(real, features["traits"], made["traits"], forged)

@@ -228,7 +228,7 @@ def fuse(
     score:np.ndarray, # Of each query against its references, shape (Q,k)
     mutual:np.ndarray, # Mean logit of the scores among the references of each query, shape (Q,); 0 for k=1
     rule:str='mean', # One of `FUSIONS`
-    weight:float=.8 # Of the mutual logit for very many references, for 'normalised'
+    weight:float=.7 # Of the mutual logit for very many references, for 'normalised'
 )->np.ndarray: # shape (Q,), in [0,1], low = alike
     "One score a query"
     if rule not in FUSIONS: raise DataError(f"rule {rule!r}; expected one of {', '.join(FUSIONS)}")

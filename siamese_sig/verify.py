@@ -341,10 +341,11 @@ def adapt(
     tell_unusable([e for e in errors if e], len(images))
     images = images[[not e for e in errors]]
     features,writer,forged = features[images.index.to_numpy()], images.writer.to_numpy(), images.forged.to_numpy()
+    if forged.all() or not forged.any(): raise DataError(f"{root}: {forged.sum()} forged of {len(forged)} signatures of writers to adapt to; expected genuine signatures and forgeries (folders ending in _forg)")
     people = np.random.default_rng(seed).permutation(np.unique(writer))
     if len(people)<4: raise DataError(f"{root}: {len(people)} writers to adapt to; expected at least 4, some are needed for the thresholds")
     fifths = [people[i::5] for i in range(min(5, len(people)))]
-    fit = lambda use: adapt_evidence(matcher.evidence, features[use], writer[use], forged[use])
+    def fit(use): return adapt_evidence(matcher.evidence, features[use&~forged], writer[use&~forged])
     judges = [fit(~np.isin(writer, own)) for own in progress(fifths, 'adapting, once a fifth')]
     which = np.array([next(i for i,own in enumerate(fifths) if w in own) for w in writer])
     def compare(a, b):
