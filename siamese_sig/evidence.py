@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SIZE', 'OPENING', 'RADII', 'STEPS', 'LEGS', 'TRAITS', 'FEATURES', 'DISTANCES', 'SPACES', 'OPENED', 'KEPT',
-           'PEN_CHANGE', 'BROKEN', 'redraw', 'image_features', 'warp', 'match_blocks', 'match_map', 'pair_distances',
-           'Space', 'fit_space', 'space_vectors', 'space_distances', 'Evidence', 'nonnegative_logistic', 'pair_columns',
-           'fit_evidence', 'adapt_evidence', 'even_pens', 'evidence_logit', 'evidence_score', 'save_evidence',
-           'load_evidence']
+           'PEN_CHANGE', 'BROKEN', 'CHANGED', 'AS_WRITTEN', 'EVEN', 'OPEN', 'redraw', 'image_features', 'warp',
+           'match_blocks', 'match_map', 'pair_distances', 'Space', 'fit_space', 'space_vectors', 'space_distances',
+           'Evidence', 'nonnegative_logistic', 'pair_columns', 'fit_evidence', 'adapt_evidence', 'even_pens',
+           'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence']
 
 # %% ../nbs/05b_evidence.ipynb #3fd27770
 import functools, os
@@ -621,6 +621,8 @@ def adapt_evidence(
 
 # %% ../nbs/05b_evidence.ipynb #32b2b994
 PEN_CHANGE,BROKEN = .3, 2. # Log of the ratio of two line widths from which they are made even; width below which lines are broken, pixels
+CHANGED = .5 # Log odds by which pens that differ so much speak against a pair
+AS_WRITTEN,EVEN,OPEN = range(3) # How a pair is compared
 
 def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
 
@@ -654,7 +656,7 @@ def even_pens(
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
     change:float=PEN_CHANGE, # See `PEN_CHANGE`
-)->tuple[np.ndarray,np.ndarray,np.ndarray,np.ndarray]: # features with redrawn ones behind them, a, b, and of which pairs lines are broken, shape (P,), bool
+)->tuple[np.ndarray,np.ndarray,np.ndarray,np.ndarray]: # features with redrawn ones behind them, a, b, and how each pair is compared, `AS_WRITTEN`, `EVEN` or, if lines are broken, `OPEN`, shape (P,)
     "Pairs whose pens differ, both redrawn so that their lines are equally wide"
     a,b = np.array(a), np.array(b)
     pen = features['traits'][:,TRAITS.index('pen')]
@@ -662,15 +664,15 @@ def even_pens(
     differ = np.flatnonzero(np.abs(apart)>change)
     who = np.unique([a[differ],b[differ]])
     pens,jobs = dict(zip(who, _each(_pens, [(features[i],) for i in who]))), {}
-    broken = np.zeros(len(a), bool)
+    how = np.where(np.abs(apart)>change, EVEN, AS_WRITTEN)
     for p in differ:
         sides = (a,b) if apart[p]>0 else (b,a)
         wide,thin = (pens[side[p]] for side in sides)
-        broken[p] = thin[0,0]<np.log(BROKEN)
+        if thin[0,0]<np.log(BROKEN): how[p] = OPEN
         for side,by in zip(sides, _changes(wide, thin)):
             if by: side[p] = jobs.setdefault((side[p], *by), len(features)+len(jobs)) # where this redrawn image will be
     made = _each(_remeasured, [(features[i], *by) for i,*by in jobs])
-    return np.concatenate([features, np.array(made, FEATURES)]), a, b, broken
+    return np.concatenate([features, np.array(made, FEATURES)]), a, b, how
 
 # %% ../nbs/05b_evidence.ipynb #3e50d0b8
 def evidence_logit(
@@ -681,9 +683,10 @@ def evidence_logit(
     change:float=PEN_CHANGE, # See `PEN_CHANGE`; np.inf: believe the pens
 )->np.ndarray: # Log odds that they differ, up to calibration; 0 where errors on the synthetic pairs are even; shape (P,)
     "The evidence of pairs, the same in either order"
-    *redrawn,broken = even_pens(features, a, b, change)
+    *redrawn,how = even_pens(features, a, b, change)
     x = (pair_columns(evidence.spaces, *redrawn)-evidence.center)/evidence.scale
-    return np.where(broken, x@evidence.broken_weight+evidence.broken_bias, x@evidence.weight+evidence.bias)
+    logit = np.where(how==OPEN, x@evidence.broken_weight+evidence.broken_bias, x@evidence.weight+evidence.bias)
+    return logit+CHANGED*(how!=AS_WRITTEN)
 
 def evidence_score(
     evidence:Evidence,
