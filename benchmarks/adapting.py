@@ -14,7 +14,7 @@ import pandas as pd
 
 from siamese_sig.data import ASSETS, make_pairs, read_signatures
 from siamese_sig.evaluate import eer, reference_trials, score_trials, writer_bootstrap
-from siamese_sig.evidence import adapt_evidence, evidence_score, fit_evidence
+from siamese_sig.evidence import _weighed, adapt_evidence, even_pens, fit_evidence
 from siamese_sig.verify import EvidenceMatcher, file_features
 
 
@@ -30,12 +30,12 @@ def main():
     features = [np.array(file_features(matcher, t.path.tolist())[0]) for t in (own, asked)]
     pairs = make_pairs(asked)
     a, b, forged = pairs.a.to_numpy(), pairs.b.to_numpy(), pairs.label.to_numpy() == 1
-    writer = asked.writer.to_numpy()
+    writer, even = asked.writer.to_numpy(), even_pens(features[1], a, b)
     place = {(min(p), max(p)): i for i, p in enumerate(zip(a.tolist(), b.tolist()))}
 
     def measure(evidence):
         "Score of all pairs, and EER of 1 (all pairs), 5 and 10 references with the shipped rule"
-        score = evidence_score(evidence, features[1], a, b)
+        score = 1/(1+np.exp(-_weighed(evidence, *even)))
         compare = lambda i, j: score[[place[min(p), max(p)] for p in zip(i.tolist(), j.tolist())]]
         rates = [eer(score, forged)[0]]
         for k in (5, 10):

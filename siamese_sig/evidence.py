@@ -675,6 +675,11 @@ def even_pens(
     return np.concatenate([features, np.array(made, FEATURES)]), a, b, how
 
 # %% ../nbs/05b_evidence.ipynb #3e50d0b8
+def _weighed(evidence, features, a, b, how): # what `even_pens` gave -> log odds
+    x = (pair_columns(evidence.spaces, features, a, b)-evidence.center)/evidence.scale
+    logit = np.where(how==OPEN, x@evidence.broken_weight+evidence.broken_bias, x@evidence.weight+evidence.bias)
+    return logit+CHANGED*(how!=AS_WRITTEN)
+
 def evidence_logit(
     evidence:Evidence,
     features:np.ndarray, # Records, shape (N,)
@@ -683,10 +688,7 @@ def evidence_logit(
     change:float=PEN_CHANGE, # See `PEN_CHANGE`; np.inf: believe the pens
 )->np.ndarray: # Log odds that they differ, up to calibration; 0 where errors on the synthetic pairs are even; shape (P,)
     "The evidence of pairs, the same in either order"
-    *redrawn,how = even_pens(features, a, b, change)
-    x = (pair_columns(evidence.spaces, *redrawn)-evidence.center)/evidence.scale
-    logit = np.where(how==OPEN, x@evidence.broken_weight+evidence.broken_bias, x@evidence.weight+evidence.bias)
-    return logit+CHANGED*(how!=AS_WRITTEN)
+    return _weighed(evidence, *even_pens(features, a, b, change))
 
 def evidence_score(
     evidence:Evidence,
