@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['SIZE', 'OPENING', 'RADII', 'STEPS', 'LEGS', 'TRAITS', 'FEATURES', 'DISTANCES', 'SPACES', 'OPENED', 'KEPT',
-           'PEN_CHANGE', 'BROKEN', 'CHANGED', 'AS_WRITTEN', 'EVEN', 'OPEN', 'redraw', 'image_features', 'warp',
-           'match_blocks', 'match_map', 'pair_distances', 'Space', 'fit_space', 'space_vectors', 'space_distances',
-           'Evidence', 'nonnegative_logistic', 'pair_columns', 'fit_evidence', 'adapt_evidence', 'even_pens',
-           'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence']
+           'PEN_CHANGE', 'BROKEN', 'WIDEST', 'CHANGED', 'DIFFERENT', 'AS_WRITTEN', 'EVEN', 'OPEN', 'BLOT', 'redraw',
+           'image_features', 'warp', 'match_blocks', 'match_map', 'pair_distances', 'Space', 'fit_space',
+           'space_vectors', 'space_distances', 'Evidence', 'nonnegative_logistic', 'pair_columns', 'fit_evidence',
+           'adapt_evidence', 'even_pens', 'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence']
 
 # %% ../nbs/05b_evidence.ipynb #3fd27770
 import functools, os
@@ -620,9 +620,10 @@ def adapt_evidence(
     return evidence._replace(spaces=tuple(_adapt_space(s, features, writer) for s in evidence.spaces))
 
 # %% ../nbs/05b_evidence.ipynb #32b2b994
-PEN_CHANGE,BROKEN = .3, 2. # Log of the ratio of two line widths from which they are made even; width below which lines are broken, pixels
-CHANGED = .5 # Log odds by which pens that differ so much speak against a pair
-AS_WRITTEN,EVEN,OPEN = range(3) # How a pair is compared
+PEN_CHANGE = .3 # Log of the ratio of two line widths from which they are made even
+BROKEN,WIDEST = 2., 11.5 # Width below which lines are broken, and above which they are no lines, pixels
+CHANGED,DIFFERENT = .5, 4. # Log odds by which pens that differ so much speak against a pair; least log odds against lines and a blot
+AS_WRITTEN,EVEN,OPEN,BLOT = range(4) # How a pair is compared; not at all if one side has no lines
 
 def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
 
@@ -656,15 +657,16 @@ def even_pens(
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
     change:float=PEN_CHANGE, # See `PEN_CHANGE`
-)->tuple[np.ndarray,np.ndarray,np.ndarray,np.ndarray]: # features with redrawn ones behind them, a, b, and how each pair is compared, `AS_WRITTEN`, `EVEN` or, if lines are broken, `OPEN`, shape (P,)
+)->tuple[np.ndarray,np.ndarray,np.ndarray,np.ndarray]: # features with redrawn ones behind them, a, b, and how each pair is compared, `AS_WRITTEN`, `EVEN`, if lines are broken `OPEN`, or `BLOT`, shape (P,)
     "Pairs whose pens differ, both redrawn so that their lines are equally wide"
     a,b = np.array(a), np.array(b)
     pen = features['traits'][:,TRAITS.index('pen')]
     apart = pen[a]-pen[b]
-    differ = np.flatnonzero(np.abs(apart)>change)
+    uneven,blot = np.abs(apart)>change, np.maximum(pen[a], pen[b])>np.log(WIDEST)
+    differ = np.flatnonzero(uneven&~blot)
     who = np.unique([a[differ],b[differ]])
     pens,jobs = dict(zip(who, _each(_pens, [(features[i],) for i in who]))), {}
-    how = np.where(np.abs(apart)>change, EVEN, AS_WRITTEN)
+    how = np.where(uneven, np.where(blot, BLOT, EVEN), AS_WRITTEN)
     for p in differ:
         sides = (a,b) if apart[p]>0 else (b,a)
         wide,thin = (pens[side[p]] for side in sides)
@@ -678,7 +680,7 @@ def even_pens(
 def _weighed(evidence, features, a, b, how): # what `even_pens` gave -> log odds
     x = (pair_columns(evidence.spaces, features, a, b)-evidence.center)/evidence.scale
     logit = np.where(how==OPEN, x@evidence.broken_weight+evidence.broken_bias, x@evidence.weight+evidence.bias)
-    return logit+CHANGED*(how!=AS_WRITTEN)
+    return np.where(how==BLOT, np.maximum(logit, DIFFERENT), logit+CHANGED*(how!=AS_WRITTEN))
 
 def evidence_logit(
     evidence:Evidence,

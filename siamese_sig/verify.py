@@ -21,7 +21,7 @@ import lazy_loader, numpy as np
 from .data import (DataError, SIZES, about, asset, cached_rows, check_file, check_vacant, code_version, file_sha256, ink_mask, other_version, preprocess,
                               progress, read_json, read_rgb, read_rows, read_signatures, tell_unusable, whole_folder, write_whole)
 from .evaluate import FUSIONS, calibrate_references, fuse, probability
-from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
+from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, WIDEST, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
 
 # %% ../nbs/06_verify.ipynb #627e1642
 pd = lazy_loader.load('pandas') # loaded when first used, as in notebook 00
@@ -60,7 +60,7 @@ class EvidenceMatcher:
 
     def notes(self, features)->list[str]: # of the references, then the questioned one
         pen = features['traits'][:,TRAITS.index('pen')]
-        far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE
+        far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE and pen.max()<=np.log(WIDEST)
         return ["the pens differ: lines were redrawn equally wide before they were compared"] if far else []
 
 # %% ../nbs/06_verify.ipynb #01d56aa1
