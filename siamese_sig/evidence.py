@@ -605,7 +605,7 @@ def _adapt_space(space, features, writer):
     "The same space, whitened by the scatter of these writers too"
     own,freedom = _within((_raw(features, space.part)-space.mean)@space.axes, writer)
     d,share = len(own), freedom/(freedom+KEPT)
-    turn = np.linalg.cholesky(np.linalg.inv((1-share)*np.eye(d)+share*own*d/np.trace(own)))
+    turn = np.linalg.cholesky(np.linalg.inv((1-share)*np.eye(d)+share*own*d/(np.trace(own)+1e-9))) # copies of one scan do not vary at all
     strangers = turn.T@space.strangers[1:]@turn
     length = np.trace(strangers) # of the turned unit vectors, mean square
     return space._replace(axes=_rounded(space.axes@turn), strangers=_rounded(np.vstack([space.strangers[0]@turn/np.sqrt(length), strangers/length])))
