@@ -44,8 +44,11 @@ def redraw(
     by:int, # Pixels that every line shall be wider; narrower if negative
 )->np.ndarray: # shape (H+2|by|,W+2|by|), bool; the ink as it was if nearly nothing would be left of it
     "The same ink with a wider or a narrower pen"
-    page = np.pad(mask, abs(by))
-    new = (ndimage.maximum_filter if by>0 else ndimage.minimum_filter)(page, abs(by)+1)
+    n,join = abs(by),np.logical_or if by>0 else np.logical_and
+    new = page = np.pad(mask, n)
+    for _ in range(2): # columns, then rows
+        wide = np.pad(new, ((n,n),(0,0)))
+        new = functools.reduce(join, [wide[k:k+len(new)] for k in range(n//2, n//2+n+1)]).T
     return new if new.sum()>20 else page
 
 def _redrawn(mask, *by): return _cut(functools.reduce(redraw, by, mask)) # one change after the other
@@ -61,17 +64,19 @@ def _shares(codes, n):
     count = np.bincount(codes, minlength=n)
     return np.sqrt(count/max(count.sum(), 1))
 
-def _patterns(mask, y, x, r):
-    "Local binary patterns at the pixels (y, x), with neighbours at `r` pixels"
-    page,code = np.pad(mask, 12).view('uint8'), np.zeros(len(y), 'int64')
-    for k,(dy,dx) in enumerate(np.rint(_RING*r).astype(int)): code |= page[y+12+dy,x+12+dx].astype('int64')<<k
+def _patterns(mask, r):
+    "Local binary patterns with neighbours at `r` pixels, shape (H,W), uint8"
+    (h,w),page,code = mask.shape,np.pad(mask, r).view('uint8'),np.zeros(mask.shape, 'uint8')
+    for dy,dx in np.rint(_RING[::-1]*r).astype(int)+r:
+        code += code
+        code |= page[dy:dy+h,dx:dx+w]
     return code
 
 def _texture(mask):
     "Histograms of patterns: of the whole, and in grids over the box of the ink"
-    (y,x),(h,w) = np.nonzero(mask),mask.shape
-    code = {r: _patterns(mask, y, x, r) for r in RADII}
-    cell,small = 4*(2*y//h)+4*x//w, 8*(4*y//h)+8*x//w
+    (h,w),ink = mask.shape,np.flatnonzero(mask)
+    code = {r: _patterns(mask, r).take(ink) for r in RADII}
+    cell,small = ((c*(r*np.arange(h)//h)[:,None]+c*np.arange(w)//w).take(ink) for r,c in ((2,4),(4,8)))
     return dict(lbp=[_shares(code[r], 256) for r in RADII], lbp_4=_shares(256*cell+code[4], 2048).reshape(8,256),
                 lbp_7=_shares(256*cell+code[7], 2048).reshape(8,256), lbp_fine=_shares(256*small+code[4], 8192).reshape(32,256))
 
@@ -93,8 +98,10 @@ def _run_lengths(mask):
 def _halved(mask, pad=8):
     "Shares of ink in 2×2 pixels, with a margin of half of `pad`, float32"
     h,w = mask.shape
-    page = np.pad(mask, ((pad,pad+h%2),(pad,pad+w%2))).astype('float32')
-    return page.reshape(page.shape[0]//2, 2, -1, 2).mean((1,3))
+    page = np.pad(mask, ((pad,pad+h%2),(pad,pad+w%2))).view('uint8')
+    return (page[::2,::2]+page[::2,1::2]+page[1::2,::2]+page[1::2,1::2])*np.float32(.25)
+
+def _length(x, y): return np.sqrt(x*x+y*y) # in a fifth of the time of np.hypot
 
 def _orientations(
     half:np.ndarray, # From `_halved`, shape (H,W)
@@ -103,13 +110,15 @@ def _orientations(
     smooth = ndimage.gaussian_filter(half, .8)
     dy,dx = np.zeros_like(smooth),np.zeros_like(smooth)
     dy[1:-1],dx[:,1:-1] = smooth[2:]-smooth[:-2], smooth[:,2:]-smooth[:,:-2]
-    y,x = np.nonzero(np.abs(dy)+np.abs(dx)>.02)
-    at = np.arctan2(dy[y,x], dx[y,x])%np.pi*(8/np.pi)
-    low,strength = np.floor(at).astype(int), np.hypot(dy[y,x], dx[y,x])
-    maps = np.zeros((8,*half.shape), 'float32')
-    maps[low%8,y,x] = strength*(1-at+low)
-    maps[(low+1)%8,y,x] = strength*(at-low)
-    return maps
+    where = np.flatnonzero(np.abs(dy)+np.abs(dx)>.02)
+    dy,dx = dy.take(where),dx.take(where)
+    at = np.arctan2(dy, dx)*np.float32(8/np.pi)
+    low,strength = np.floor(at), _length(dx, dy)
+    after,low = strength*(at-low), low.astype('int32')
+    maps = np.zeros((8,half.size), 'float32')
+    maps[low&7,where] = strength-after
+    maps[low+1&7,where] = after
+    return maps.reshape(8, *half.shape)
 
 # %% ../nbs/05b_evidence.ipynb #5f1e6bdf
 def _tents(
@@ -160,15 +169,31 @@ def _profile(mask):
     return (t/t.sum(1, keepdims=True))@v
 
 # %% ../nbs/05b_evidence.ipynb #pressure1
-def _pressure(mask, half, margin=4):
+_STEPS = np.stack(np.mgrid[-8:9,-8:9], 2).reshape(-1, 2)
+
+def _depths(mask, y, x):
+    "How far paper is from the pixels (y, x), in pixels"
+    page = np.pad(mask, 8)
+    (_,w),depth,left,far = page.shape,np.zeros(len(y)),np.arange(len(y)),np.square(_STEPS).sum(1)
+    for d in np.unique(far[(far>0)&(far<=64)]): # the nearest first
+        steps = _STEPS[far==d]@[w,1]
+        ink = page.ravel()[((y[left]+8)*w+x[left]+8)[:,None]+steps].all(1)
+        depth[left[~ink]] = np.sqrt(d)
+        left = left[ink]
+        if not len(left): return depth
+    depth[left] = ndimage.distance_transform_edt(page)[y[left]+8,x[left]+8] # lines as wide as that are few
+    return depth
+
+def _line(mask): return skeletonize(np.pad(mask, 1))[1:-1,1:-1] # its middle, a pixel wide
+
+def _pressure(mask, half, line, margin=4):
     "Square roots of shares of the length of line, shape (2,3,6,8): thick or thin; cells; direction of the gradient modulo 180°"
-    page = np.pad(mask, 1)
-    y,x = np.nonzero(skeletonize(page))
-    width = np.log(2*ndimage.distance_transform_edt(page)[y,x]-1+1e-9)
+    y,x = np.nonzero(line)
+    width = np.log(2*_depths(mask, y, x)-1+1e-9)
     thick = 1/(1+np.exp(6*(width.mean()-width)))
     smooth = ndimage.gaussian_filter(half, .8)
     dy,dx = np.gradient(smooth)
-    at = (y-1)//2+margin,(x-1)//2+margin
+    at = y//2+margin,x//2+margin
     xx,xy,yy = (ndimage.gaussian_filter(v, 1.2)[at] for v in (dx*dx,dx*dy,dy*dy))
     angle = .5*np.arctan2(2*xy, xx-yy)%np.pi*(8/np.pi)
     cells = lambda v,n,reach: np.maximum(0, 1-np.abs(((v-v.mean())/(reach*v.std()+1e-3)+1)/2*n-.5-np.arange(n)[:,None]))
@@ -188,48 +213,52 @@ def _contours(mask):
         c = c[:,::-1] # y, x
         c = ndimage.gaussian_filter1d(c[:-1]-1, 1.5, axis=0, mode='wrap')
         c = np.vstack([c, c[:1]])
-        s = np.r_[0, np.cumsum(np.hypot(*np.diff(c, axis=0).T))]
+        s = np.r_[0, np.cumsum(_length(*np.diff(c, axis=0).T))]
         at = np.linspace(0, s[-1], max(12, int(s[-1])), endpoint=False)
         out.append(np.stack([np.interp(at, s, c[:,i]) for i in (0,1)], 1))
     return out or [np.argwhere(mask).astype(float)]
 
 def _hinges(contours):
     "Histograms for each leg, shape (3,256), square roots of shares, and the mean bend for each leg, radians"
-    code,bend = [[np.zeros(0, int)] for _ in LEGS], [[np.zeros(1)] for _ in LEGS]
-    for c in contours:
-        for i,leg in enumerate(LEGS):
-            if len(c)<2*leg+2: continue
-            ahead,back = (np.arctan2(d[:,0], d[:,1]) for d in (np.roll(c, -leg, 0)-c, np.roll(c, leg, 0)-c))
-            q = [np.floor(a*(8/np.pi)).astype(int)%16 for a in (ahead,back)]
-            code[i].append(16*q[0]+q[1])
-            bend[i].append(np.abs((ahead-back)%(2*np.pi)-np.pi))
-    return np.stack([_shares(np.concatenate(v), 256) for v in code]), [np.concatenate(v).mean() for v in bend]
+    n = np.array([len(c) for c in contours])
+    start,n,points = np.repeat(np.cumsum(n)-n, n), np.repeat(n, n), np.concatenate(contours)
+    i,code,bend = np.arange(len(n))-start, [], []
+    for leg in LEGS:
+        use = np.flatnonzero(n>=2*leg+2)
+        ahead,back = (np.arctan2(*(points[start+(i+k)%n]-points).T).take(use) for k in (leg,-leg))
+        q = [np.floor(a*(8/np.pi)).astype(int)&15 for a in (ahead,back)]
+        code.append(_shares(16*q[0]+q[1], 256))
+        bend.append(np.r_[0, np.abs((ahead-back)%(2*np.pi)-np.pi)].mean())
+    return np.array(code), bend
 
 # %% ../nbs/05b_evidence.ipynb #a0251f3a
-def _derivatives(image, sigma):
-    "Scale-normalised: smooth, x, y, xx, yy, xy; each of the image's shape"
-    g = ndimage.gaussian_filter(image, sigma, truncate=3)
-    p = np.pad(g, 1, mode='edge')
-    right,left,below,above = p[1:-1,2:],p[1:-1,:-2],p[2:,1:-1],p[:-2,1:-1]
-    twist = p[2:,2:]-p[2:,:-2]-p[:-2,2:]+p[:-2,:-2]
-    return g, (right-left)*sigma/2, (below-above)*sigma/2, (right-2*g+left)*sigma**2, (below-2*g+above)*sigma**2, twist*sigma**2/4
+def _derivatives(smooth, sigma, y, x):
+    "Of a smoothed image at the pixels (y, x), scale-normalised: x, y, xx, yy, xy"
+    page,w = np.pad(smooth, 1, mode='edge').ravel(),smooth.shape[1]+2
+    where = (y+1)*w+x+1
+    at = lambda dy,dx: page.take(where+(dy*w+dx))
+    here,right,left,below,above = at(0,0),at(0,1),at(0,-1),at(1,0),at(-1,0)
+    twist = at(1,1)-at(1,-1)-at(-1,1)+at(-1,-1)
+    return (right-left)*sigma/2, (below-above)*sigma/2, (right-2*here+left)*sigma**2, (below-2*here+above)*sigma**2, twist*sigma**2/4
 
 def _names(x, y, xx, yy, xy, flat=.1):
     "0 flat, 1–8 slope, 9 dark and 10 bright spot, 11–14 dark and 15–18 bright line, 19–22 saddle; arrays of one shape"
     trace,curve = xx+yy, np.sqrt((xx-yy)**2+4*xy**2)
-    which = np.stack([np.full_like(x, flat), 2*np.hypot(x, y), trace, -trace, (curve+trace)/2**.5, (curve-trace)/2**.5, curve]).argmax(0)
-    eighth = np.rint(np.arctan2(y, x)*(4/np.pi)).astype(int)%8
-    quarter = np.rint(np.arctan2(2*xy, xx-yy)*(2/np.pi)).astype(int)%4
-    return np.array([0,1,9,10,11,15,19])[which] + np.where(which==1, eighth, 0) + np.where(which>=4, quarter, 0)
+    best,which = np.full_like(x, flat), np.zeros(x.shape, 'uint8')
+    for k,v in enumerate((2*_length(x, y), trace, -trace, (curve+trace)/2**.5, (curve-trace)/2**.5, curve), 1):
+        which += (v>best)*(k-which) # of equals the first
+        best = np.maximum(best, v)
+    turn = lambda u,v,n: np.rint(np.arctan2(v, u)*np.float32(n/2/np.pi)).astype('int8')&n-1 # n directions, n a power of two
+    return np.array([0,1,9,10,11,15,19], 'int16').take(which) + (which==1)*turn(x, y, 8) + (which>=4)*turn(xx-yy, 2*xy, 4)
 
 # %% ../nbs/05b_evidence.ipynb #43f78331
 def _image_features(mask, half):
     "Histograms at σ 1, 2 (pixels), 4, 8 (on half the size), shape (4,22), and of pairs (1,2), (4,8), shape (2,529)"
     single,double = [],[]
     for image,sigmas in ((np.pad(mask, 6).astype('float32'), (1,2)), (np.pad(half, 4), (2,4))):
-        found = [_derivatives(image, s) for s in sigmas]
-        near = np.nonzero((found[1][0]>.02)&(found[1][0]<.98))
-        fine,broad = (_names(*(d[near] for d in f[1:])) for f in found)
+        smooth = [ndimage.gaussian_filter(image, s, truncate=3) for s in sigmas]
+        near = np.nonzero((smooth[1]>.02)&(smooth[1]<.98))
+        fine,broad = (_names(*_derivatives(g, s, *near)) for g,s in zip(smooth, sigmas))
         single += [_shares(c[c>0]-1, 22) for c in (fine,broad)]
         double.append(_shares(23*fine+broad, 529))
     return np.array(single), np.array(double)
@@ -242,31 +271,31 @@ def _context(
     pick = lambda n: points[np.linspace(0, len(points), n, endpoint=False).astype(int)]
     spots = pick(64)
     dy,dx = (pick(400)-spots[:,None]).transpose(2,0,1)
-    far = np.hypot(dy, dx)
-    ring = np.digitize(far/far.mean(), [.125,.25,.5,1,2])
-    sector = np.floor(np.arctan2(dy, dx)*(6/np.pi)).astype(int)%12
-    use = (far>1)&(ring<5)
-    count = np.bincount((60*np.arange(64)[:,None]+12*ring+sector)[use], minlength=64*60).reshape(64,60)
+    far = _length(dy, dx)
+    ring = sum((far>=r*far.mean()).view('int8') for r in (.125,.25,.5,1,2))
+    sector = np.floor(np.arctan2(dy, dx)*(6/np.pi)).astype('int16')
+    sector += 12*(sector<0)
+    where = np.where((far>1)&(ring<5), 12*ring+sector, 60) # the last one is thrown away
+    count = np.bincount((61*np.arange(64)[:,None]+where).ravel(), minlength=64*61).reshape(64,61)[:,:60]
     return np.sqrt(count/np.maximum(count.sum(1, keepdims=True), 1)), (spots-points.mean(0))/(points.std(0)+1e-6)
 
 # %% ../nbs/05b_evidence.ipynb #cb7b04b7
 TRAITS = ('aspect','spread','density','pen','pen varies','length','pieces','holes','ends','crossings','slant','level',
           'bend 4','bend 16','bends','centre x','centre y','skew x','skew y','roughness')
 
-def _traits(mask, maps, contours, bends):
+def _traits(mask, maps, contours, bends, line):
     "One number for each of `TRAITS`"
     (h,w),(y,x) = mask.shape,np.nonzero(mask)
-    line = skeletonize(np.pad(mask, 1))
-    length = line.sum()
-    neighbours = ndimage.convolve(line.astype('uint8'), np.ones((3,3), 'uint8'), mode='constant')[line]-1
-    depth = ndimage.distance_transform_cdt(np.pad(mask, 1), 'chessboard')[line]
+    length,wide = line.sum(),np.pad(line, 1).view('uint8')
+    neighbours = sum(wide[i:i+h,j:j+w] for i in range(3) for j in range(3))[line]-1
+    depth = ndimage.distance_transform_cdt(np.pad(mask, 1), 'chessboard')[1:-1,1:-1][line]
     pieces,holes = ndimage.label(mask, np.ones((3,3)))[1], ndimage.label(~np.pad(mask, 1))[1]-1
     share,angle = maps.sum((1,2))/maps.sum(), 2*np.pi/8*np.arange(8)
     zx,zy = ((v-v.mean())/(v.std()+1e-6) for v in (x,y))
-    rough = np.concatenate([np.hypot(*(c-ndimage.gaussian_filter1d(c, 4, axis=0, mode='wrap')).T) for c in contours]).mean()
+    rough = np.concatenate([_length(*(c-ndimage.gaussian_filter1d(c, 4, axis=0, mode='wrap')).T) for c in contours]).mean()
     return [np.log(w/h), np.log((x.std()+1e-3)/(y.std()+1e-3)), np.log(mask.mean()), np.log(mask.sum()/length), depth.std()/depth.mean(),
             np.log(length/np.hypot(h, w)), np.log1p(pieces), np.log1p(holes), 50*(neighbours<=1).sum()/length, 10*(neighbours>=3).sum()/length,
-            share@np.sin(angle), share@np.cos(angle), bends[0], bends[2], bends[0]/(bends[2]+1e-6), x.mean()/w, y.mean()/h, (zx**3).mean(), (zy**3).mean(), rough]
+            share@np.sin(angle), share@np.cos(angle), bends[0], bends[2], bends[0]/(bends[2]+1e-6), x.mean()/w, y.mean()/h, (zx*zx*zx).mean(), (zy*zy*zy).mean(), rough]
 
 # %% ../nbs/05b_evidence.ipynb #c1e03fc5
 FEATURES = np.dtype([('lbp','f2',(4,256)), ('lbp_4','f2',(8,256)), ('lbp_7','f2',(8,256)), ('lbp_fine','f2',(32,256)), ('runs','f2',(4,16)),
@@ -278,13 +307,13 @@ FEATURES = np.dtype([('lbp','f2',(4,256)), ('lbp_4','f2',(8,256)), ('lbp_7','f2'
 
 def _measure(mask):
     "The record of the ink in a box"
-    half,contours = _halved(mask), _contours(mask)
+    half,contours,line = _halved(mask), _contours(mask), _line(mask)
     maps,(hinge,bends) = _orientations(half), _hinges(contours)
     (single,double),(context,spots) = _image_features(mask, half), _context(np.concatenate(contours))
     opened,page = _redrawn(mask, *OPENING), np.zeros(SIZE, bool)
     page[:mask.shape[0],:mask.shape[1]] = mask[:SIZE[0],:SIZE[1]] # wider than that only when redrawn
     parts = dict(**_texture(mask), **_grids(maps), runs=_run_lengths(mask), profile=_profile(mask), hinge=hinge, single=single, double=double,
-                 context=context, spots=spots, pressure=_pressure(mask, half), traits=_traits(mask, maps, contours, bends), ink=np.packbits(page))
+                 context=context, spots=spots, pressure=_pressure(mask, half, line), traits=_traits(mask, maps, contours, bends, line), ink=np.packbits(page))
     parts |= {f'opened_{n}': v for n,v in (_texture(opened) | _grids(_orientations(_halved(opened)))).items()}
     return np.array(tuple(parts[name] for name in FEATURES.names), FEATURES)
 
@@ -627,12 +656,12 @@ AS_WRITTEN,EVEN,OPEN,BLOT = range(4) # How a pair is compared; not at all if one
 
 def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
 
-def _pen(mask): return np.log(mask.sum()/max(skeletonize(np.pad(mask, 1)).sum(), 1)) # as in `_traits`
+def _pen(mask): return np.log(mask.sum()/max(_line(mask).sum(), 1)) # as in `_traits`
 
 def _remeasured(record, *by): return _measure(_redrawn(_page(record), *by))
 
-def _pens(record, most=7):
-    "Redrawn 0, 1, … pixels narrower: log widths of the lines, and logs of the ink that is left over the diagonal of its box; shape (2,most)"
+def _pens(record, most):
+    "Redrawn 0, 1, … most-1 pixels narrower: log widths of the lines, and logs of the ink that is left over the diagonal of its box; shape (2,most)"
     page = _page(record)
     pages,size = [redraw(page, -n) for n in range(most)], np.hypot(*_cut(page).shape)
     return np.array([[_pen(p) for p in pages], [np.log(p.sum()/size) for p in pages]])
@@ -648,7 +677,7 @@ def _changes(wide, thin):
 
 def _each(f, work):
     "f of each tuple of arguments; on all cores if there are many"
-    if len(work)<64: return [f(*job) for job in work]
+    if len(work)<32: return [f(*job) for job in work]
     from joblib import Parallel, delayed # here, because `verify` starts in less time without it
     return Parallel(n_jobs=int(os.environ.get('OMP_NUM_THREADS') or -1))(delayed(f)(*job) for job in work) # one of many workers has its share
 
@@ -664,8 +693,8 @@ def even_pens(
     apart = pen[a]-pen[b]
     uneven,blot = np.abs(apart)>change, np.maximum(pen[a], pen[b])>np.log(WIDEST)
     differ = np.flatnonzero(uneven&~blot)
-    who = np.unique([a[differ],b[differ]])
-    pens,jobs = dict(zip(who, _each(_pens, [(features[i],) for i in who]))), {}
+    most = {i: 1 for i in np.r_[a[differ],b[differ]]} | {i: 7 for i in np.where(apart>0, a, b)[differ]} # nobody narrows the thin one
+    pens,jobs = dict(zip(most, _each(_pens, [(features[i], n) for i,n in most.items()]))), {}
     how = np.where(uneven, np.where(blot, BLOT, EVEN), AS_WRITTEN)
     for p in differ:
         sides = (a,b) if apart[p]>0 else (b,a)
