@@ -3,7 +3,8 @@
 Example: python scripts/calibrate_verifier.py siamese_sig/assets/verifier
 
 Reads evidence.npz in that folder (scripts/fit_evidence.py made it) and writes calibration.json beside it. Everybody writes
-with a habitual pen, as in fitting.
+with a habitual pen, as in fitting, but ink is no rougher than real ink, few pens change and all forgers are practised:
+with thresholds from the pairs of fitting, half of the real skilled forgeries would be accepted.
 """
 import argparse
 import json
@@ -26,10 +27,11 @@ def main():
     parser.add_argument("--forged", type=int, default=6)
     parser.add_argument("--seed", type=int, default=77, help="another than that of fitting")
     parser.add_argument("--pens", type=float, default=.25)
-    parser.add_argument("--skill", type=float, help="of all forgers, in [0,1]; by default forgers of all skills, as in fitting")
+    parser.add_argument("--skill", type=float, default=1., help="of all forgers, in [0,1]")
+    parser.add_argument("--noise", type=float, default=0., help="of ink and pens, 1 as in fitting, see `signature_ink`")
     args = parser.parse_args()
     matcher = EvidenceMatcher(args.folder/"evidence.npz")
-    features, writer, forged = corpus(args.writers, args.genuine, args.forged, args.seed, args.pens, args.skill)
+    features, writer, forged = corpus(args.writers, args.genuine, args.forged, args.seed, args.pens, args.skill, args.noise)
     images = pd.DataFrame(dict(writer=writer.astype(str), forged=forged, sha256=np.arange(len(writer)).astype(str)))
     scores = {}
     def compare(a, b):  # each pair once

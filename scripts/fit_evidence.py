@@ -16,15 +16,15 @@ from siamese_sig.evidence import FEATURES, SIZE, fit_evidence, image_features, s
 from siamese_sig.synth import signature_ink
 
 
-def one_writer(writer, tries, seed, pens, skill):
+def one_writer(writer, tries, seed, pens, skill, noise):
     "Records of a writer's signatures and of the forgeries of them"
-    return np.array([image_features(signature_ink(seed, writer, i, f, SIZE, skill=skill, pens=pens)) for f, i in tries], FEATURES)
+    return np.array([image_features(signature_ink(seed, writer, i, f, SIZE, skill=skill, pens=pens, noise=noise)) for f, i in tries], FEATURES)
 
 
-def corpus(writers, genuine, forged, seed, pens, skill=None):
-    "Records, writer, forged of the synthetic set; `pens` and `skill` as in `signature_ink`"
+def corpus(writers, genuine, forged, seed, pens, skill=None, noise=1.):
+    "Records, writer, forged of the synthetic set; `pens`, `skill` and `noise` as in `signature_ink`"
     tries = [(f, i) for f, n in ((False, genuine), (True, forged)) for i in range(n)]
-    work = Parallel(n_jobs=-1, return_as="generator")(delayed(one_writer)(w, tries, seed, pens, skill) for w in range(1, writers+1))
+    work = Parallel(n_jobs=-1, return_as="generator")(delayed(one_writer)(w, tries, seed, pens, skill, noise) for w in range(1, writers+1))
     features = np.concatenate(list(progress(work, "writing and measuring", writers)))
     return features, np.repeat(np.arange(1, writers+1), len(tries)), np.tile([f for f, _ in tries], writers)
 

@@ -600,7 +600,7 @@ def _even(z, forged):
     genuine,other = (np.searchsorted(np.sort(z[m]), t, 'right')/m.sum() for m in (~forged, forged))
     return t[np.abs(genuine+other-1).argmin()]
 
-OPENED = .4 # Share of the evidence of the opened ink beside that of the ink as written
+OPENED = .4 # Share of the evidence of the opened ink and of pressure beside that of the ink as written
 
 def fit_evidence(
     features:np.ndarray, # Records, shape (N,)
@@ -612,19 +612,20 @@ def fit_evidence(
     seed:int=0, # Of the draw of strangers
 )->Evidence:
     "Spaces from the first half of the writers, weights from the second, which the spaces have not seen; pens as they are"
-    opened = np.flatnonzero([part.startswith('opened') for part,_ in spaces for _ in range(2)])+len(DISTANCES)
+    of = lambda *start: np.flatnonzero([part.startswith(start) for part,_ in spaces for _ in range(2)])+len(DISTANCES)
+    opened,pressed = of('opened'), of('opened','pressure')
     people = np.unique(writer)
     first = np.isin(writer, people[:len(people)//2])
     fitted = tuple(fit_space(features[first&~forged], writer[first&~forged], *s) for s in spaces)
     rest = np.flatnonzero(~first)
     a,b,y = _training_pairs(writer[rest], forged[rest], strangers, np.random.default_rng(seed))
     x = pair_columns(fitted, features, rest[a], rest[b])
-    center,scale,written,left = x.mean(0), x.std(0)+1e-9, *np.zeros((2,x.shape[1]))
+    center,scale,weight,left = x.mean(0), x.std(0)+1e-9, *np.zeros((2,x.shape[1]))
     x = (x-center)/scale
     use = np.r_[np.setdiff1d(np.arange(x.shape[1]-len(TRAITS)), opened), x.shape[1]-len(TRAITS)+TRAITS.index('pen')]
-    written[use],_ = nonnegative_logistic(x[:,use], y, strength, free=1)
-    left[opened],_ = nonnegative_logistic(x[:,opened], y, strength)
-    weight = written+OPENED*left
+    weight[use] = nonnegative_logistic(x[:,use], y, strength, free=1)[0]
+    weight[pressed] += OPENED*nonnegative_logistic(x[:,pressed], y, strength)[0]
+    left[opened] = nonnegative_logistic(x[:,opened], y, strength)[0]
     return Evidence(fitted, center, scale, weight, -_even(x@weight, y), left, -_even(x@left, y)) # so that 0 means an even chance of error
 
 # %% ../nbs/05b_evidence.ipynb #61e93305

@@ -315,8 +315,8 @@ def _lay_out(plan, style, scatter, drop, rng):
     return p
 
 # %% ../nbs/05_synth.ipynb #310ffcb6
-def _vary(targets, style, scatter, rng):
-    "The targets as meant this time: scattered, slanted, turned and bent"
+def _vary(targets, style, scatter, rng, sway=1.):
+    "The targets as meant this time: scattered, slanted, turned and bent; `sway`: how much more along the line than across"
     point,bend,_,slant,tilt,width,drift = scatter[:7]
     z = rng.normal(size=(len(targets)+3, 3))
     reach = np.hypot(*np.diff(targets[:,:2], axis=0, prepend=targets[:1,:2]).T)
@@ -324,7 +324,7 @@ def _vary(targets, style, scatter, rng):
     xy[:,0] = xy[:,0]*np.exp(width*z[0,0]) + xy[:,1]*(style.slant+slant*z[0,1])
     extent = np.ptp(xy[:,0])+1
     phase = xy[:,:1]/extent*[6.3,12.6,18.8] + rng.uniform(0, 2*np.pi, 3)
-    xy += np.stack([np.sin(phase)@z[1], np.cos(phase)@z[2]], 1)*(.6*drift*extent)
+    xy += np.stack([sway*np.sin(phase)@z[1], np.cos(phase)@z[2]], 1)*(.6*drift*extent)
     a = style.rotation+tilt*z[0,2]
     xy = xy@np.array([[np.cos(a),np.sin(a)],[-np.sin(a),np.cos(a)]])
     return np.column_stack([xy, targets[:,2]+bend*z[3:,2], targets[:,3]])
@@ -365,6 +365,7 @@ class _Hand:
     lifts:float=0. # Chance to lift the pen and set it down again before a stroke
     retouch:float=0. # Chance to go over a stroke once more at the end
     drop:float=0. # Chance to leave out a dot or bar, a quarter of it for a flourish
+    sway:float=1. # See `_vary`
 
 def _genuine_hand(
     style:Style, # The writer's own style
@@ -423,7 +424,7 @@ def write(
     rng:np.random.Generator, # Source of chance
 )->np.ndarray: # x, y in x-heights (y up), speed in x-heights/s, pen down (0 or 1); shape (T,4)
     "The movement of the pen, `RATE` samples a second"
-    targets = _vary(_lay_out(plan, hand.style, hand.scatter, hand.drop, rng), hand.style, hand.scatter, rng)
+    targets = _vary(_lay_out(plan, hand.style, hand.scatter, hand.drop, rng), hand.style, hand.scatter, rng, hand.sway)
     s = _strokes(_hesitate(targets, hand, rng), hand.style, hand.scatter, hand.slow, hand.pause, rng)
     xy = trajectory(s)
     speed = np.hypot(*np.diff(xy, axis=0, prepend=xy[:1]).T)*RATE
@@ -475,26 +476,43 @@ class _Pen(NamedTuple):
     rough:float # Unevenness of the ink, share of its density
     skips:float # Gaps in a hundred x-heights, where a ball slides
     press:float=.06 # Spread of the pressure, share of the width
+    heavy:float=0. # How much strokes in one direction are wider, log
+    down:float=0. # Which, radians
+    along:np.ndarray=np.zeros(24) # How much the line is wider here and there along the signature, log
 
-def _draw_pen(log_width, spread, rng, habit=None):
-    "The writer's pen, or in two images of five another: ballpoint, felt tip or fountain pen"
-    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(other := rng.random()<.4))
-    kind,v,press = rng.choice(3, p=[.7,.2,.1]), rng.uniform(size=5), .06
-    if habit and not other: kind,v,press = habit
+class _Habit(NamedTuple):
+    "A hand's own pen, and how the hand presses any pen"
+    kind:int # Ballpoint, felt tip or fountain pen
+    details:np.ndarray # In [0,1], shape (5,)
+    press:float # As in `_Pen`, all four
+    heavy:float
+    down:float
+    along:np.ndarray
+
+def _kind(rng): return rng.choice(3, p=[.7,.2,.1]), rng.uniform(size=5)
+
+def _habit(rng):
+    return _Habit(*_kind(rng), .06*np.exp(rng.normal(0, .5)), .12*np.exp(rng.normal(0, .5)), rng.normal(-np.pi/2, .5), .12*np.exp(rng.normal(0, .3))*rng.normal(size=24))
+
+def _draw_pen(log_width, spread, rng, habit=None, noise=1.):
+    "The writer's pen, or in some images (with a `noise` of 1 two of five) another: ballpoint, felt tip or fountain pen"
+    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(other := rng.random()<.1+.3*noise))
+    kind,v = _kind(rng)
+    if habit and not other: kind,v = habit[:2]
     swell,nib,rough,skips = [(.15,0,.15,.8), (.25,0,.06,0), (.25,.35,.10,.3)][kind]
-    return _Pen(width, swell*2*v[0], nib*2*v[1], np.pi*v[2], rough*2*v[3], skips*2*v[4], press)
-
-def _habit(rng): # kind, details and pressure of a hand's own pen
-    return rng.choice(3, p=[.7,.2,.1]), rng.uniform(size=5), .06*np.exp(rng.normal(0, .5))
+    pen = _Pen(width, swell*2*v[0], nib*2*v[1], np.pi*v[2], rough*2*v[3], skips*2*v[4])
+    if not habit: return pen
+    yields = .5 if kind==1 else 1. # a felt tip less
+    return pen._replace(rough=(1+noise)*pen.rough, skips=(1+noise)*pen.skips, press=habit.press, heavy=yields*habit.heavy, down=habit.down, along=yields*habit.along)
 
 def _radius(path, pen, rng):
     "Half the width of the line at each sample"
     speed = path[:,2]/np.median(path[:,2])
     r = 1+pen.swell*(1-speed.clip(.4,2))
-    if pen.nib:
-        d = np.gradient(path[:,:2], axis=0)
-        r = r*(1+pen.nib*(np.abs(np.sin(np.arctan2(d[:,1], d[:,0])-pen.angle))-.5))
+    angle = np.arctan2(*np.gradient(path[:,:2], axis=0).T[::-1])
+    if pen.nib: r = r*(1+pen.nib*(np.abs(np.sin(angle-pen.angle))-.5))
     way = path[:,2]*path[:,3]
+    r = r*np.exp(pen.heavy*np.cos(angle-pen.down)+np.interp(np.cumsum(way)/way.sum(), np.linspace(0, 1, len(pen.along)), pen.along))
     r = r*way.sum()/(r*way).sum() # The same width over the whole, however the time was spent
     press = np.interp(np.arange(len(r)), np.arange(0, len(r)+12, 12), rng.normal(0, pen.press, (len(r)+23)//12))
     return np.maximum(pen.width/2*(r+press), .62)
@@ -558,7 +576,7 @@ def _fit(path, aspect):
 
 _SMALL = 1.5 # Power of the width of the line over the size of the signature with which repetitions scatter
 
-def _sign(seed, writer, index, forged, skill, pens=0.):
+def _sign(seed, writer, index, forged, skill, pens=0., noise=1.):
     "The movement, the pen, and the source of chance for the rest"
     who = draw_writer(seed, writer)
     style = replace(who.style, scatter=who.style.scatter*np.exp(_SMALL*(who.pen-.55))) if pens else who.style
@@ -566,11 +584,15 @@ def _sign(seed, writer, index, forged, skill, pens=0.):
     own = _rng(seed, writer, _FORGER, index%3 if forged else 3)
     if forged: hand = _forger_hand(style, _draw_style(own), own.random() if skill is None else skill, rng)
     else: hand = _genuine_hand(style, rng)
-    aspect = who.aspect+rng.normal(0, style.scatter[9])
-    tries = [_fit(write(who.plan, hand, rng), aspect) for _ in range(1+forged)]
-    path = min(tries, key=lambda p: abs(_density(p)-who.density))
+    if pens: hand = replace(hand, sway=1.6)
+    stretch = rng.normal()
+    def attempt():
+        path = write(who.plan, hand, rng)
+        if pens and not forged: return path*[np.exp(.4*style.scatter[9]*stretch),1,1,1]
+        return _fit(path, who.aspect+stretch*(.22 if pens else style.scatter[9]))
+    path = min((attempt() for _ in range(1+forged)), key=lambda p: abs(_density(p)-who.density))
     width = who.pen+own.normal(0, pens)-.45*(_density(path)-who.density)
-    return path, _draw_pen(width, who.style.scatter[8], rng, _habit(own) if pens else None), rng
+    return path, _draw_pen(width, who.style.scatter[8], rng, *((_habit(own), noise) if pens else ())), rng
 
 def _box(path):
     "Left, top and span of the ink, x-heights"
@@ -586,10 +608,11 @@ def signature_ink(
     size:tuple[int,int]=SIZES['ink'], # (height, width), pixels
     margin:int=4, # Paper left around the ink, pixels
     skill:float|None=None, # Of the forger, in [0,1]; by default the forger's own
-    pens:float=0., # How far the widths of habitual pens differ from hand to hand, log; 0: nobody has a habitual pen, forgers take the writer's width, and small signatures are as steady as large ones
+    pens:float=0., # How far the widths of habitual pens differ from hand to hand, log; 0: the plainer people of the embedded set, without habits of pen and pressure, see below
+    noise:float=1., # With `pens`: 0: ink as rough as real ink, one image in ten by another pen; 1: twice as rough, two in five
 )->np.ndarray: # shape (*size,1), uint8: 255 = ink, 0 = paper, nothing between
     "One signature as `ink_pixels` would show it, the same whenever asked for"
-    path,pen,rng = _sign(seed, writer, index, forged, skill, pens)
+    path,pen,rng = _sign(seed, writer, index, forged, skill, pens, noise)
     left,top,w,h = _box(path)
     thick = min(size[0]/112, size[1]/208)
     edge = 2*margin+pen.width*thick
