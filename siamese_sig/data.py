@@ -412,12 +412,19 @@ def _without_specks(mask, speck):
     return np.r_[False, (area>=max(speck, .3*dot)) & (stroke|near)][part]
 
 # %% ../nbs/00_data.ipynb #e2a7cdf6
+def _light_on_dark(rgb):
+    "Is this the negative of a scan? What is light is little, and hardly anywhere as wide as paper would be"
+    grey = _luma(_within(rgb, 400))
+    light = grey>threshold_otsu(grey) if grey.min()<grey.max() else grey>0
+    return bool(light.mean()<.5 and ndimage.minimum_filter(light, max(grey.shape)//25+1).mean()<.02)
+
 def ink_mask(
     rgb:np.ndarray, # A scan, shape (H,W,3), uint8
     speck:int=12, # Connected spots with fewer pixels than this are dust
     side:int=1600 # Larger scans are examined with their longer side at so many pixels
 )->np.ndarray: # shape (H,W), bool; all False if there is no ink
     "Where the pen of the signature was: no paper, stamp, ruled line, dark edge or dust"
+    if _light_on_dark(rgb): return np.zeros(rgb.shape[:2], bool)
     flat = _flatten_light(_within(rgb, side))
     mask = _dark(flat)
     if mask.any(): mask = _one_ink(flat, _without_lines(_without_edges(mask)))
@@ -440,7 +447,7 @@ def ink_pixels(
 )->np.ndarray: # shape (*size,1), uint8: 255 = ink, 0 = paper, nothing between
     "The ink of a scan alone: cropped, aspect kept, centred"
     mask = ink_mask(_within(rgb, 1600), speck)
-    if not mask.any(): raise DataError("no ink found; expected a dark signature on light paper")
+    if not mask.any(): raise DataError("no ink found; expected a dark signature on light paper"+"; this scan is light on dark, invert it"*_light_on_dark(rgb))
     rows,cols = (np.flatnonzero(mask.any(axis)) for axis in (1,0))
     mask = mask[rows[0]:rows[-1]+1, cols[0]:cols[-1]+1]
     scale = min((size[0]-2*margin)/mask.shape[0], (size[1]-2*margin)/mask.shape[1])
