@@ -415,7 +415,7 @@ def _without_specks(mask, speck):
 def _light_on_dark(rgb):
     "Is this the negative of a scan? What is light is little, and hardly anywhere as wide as paper would be"
     grey = _luma(_within(rgb, 400))
-    light = grey>threshold_otsu(grey) if grey.min()<grey.max() else grey>0
+    light = grey>grey.min()/2+grey.max()/2
     return bool(light.mean()<.5 and ndimage.minimum_filter(light, max(grey.shape)//25+1).mean()<.02)
 
 def ink_mask(

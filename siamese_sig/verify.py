@@ -39,15 +39,20 @@ class EvidenceMatcher:
         except Exception as e: raise DataError(f"{file}: holds other arrays than expected ({e or type(e).__name__}); expected what `adapt` made") from None
         self.fingerprint = file_sha256(file)[:16]
 
-    def one(self,
+    @classmethod # without what was fitted, which workers need not be sent
+    def one(cls,
         path:str|Path # An image file
     )->np.ndarray: # A record of `FEATURES`
         "What is measured of an image"
-        try: return self.measure(self.read(path))
+        try: return cls.measure(cls.read(path))
         except DataError as e: raise about(path, e) from None
 
-    def read(self, path)->np.ndarray: return preprocess(path, 'ink', SIZE) # the ink, uint8
-    def measure(self, pixels)->np.ndarray: return image_features(pixels) # what `read` gave -> a record
+    @staticmethod
+    def read(path)->np.ndarray: return preprocess(path, 'ink', SIZE) # the ink, uint8
+
+    @staticmethod
+    def measure(pixels)->np.ndarray: return image_features(pixels) # what `read` gave -> a record
+
     def some(self, images)->list: return [_try(self.one, image) for image in images] # (features or None, error) of each
 
     def compare(self,
