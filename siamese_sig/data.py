@@ -413,10 +413,10 @@ def _without_specks(mask, speck):
 
 # %% ../nbs/00_data.ipynb #e2a7cdf6
 def _light_on_dark(rgb):
-    "Is this the negative of a scan? What is light is little, and hardly anywhere as wide as paper would be"
+    "Is this the negative of a scan? Most is dark, and what is light is hardly anywhere as wide as paper would be"
     grey = _luma(_within(rgb, 400))
     light = grey>grey.min()/2+grey.max()/2
-    return bool(light.mean()<.5 and ndimage.minimum_filter(light, max(grey.shape)//25+1).mean()<.02)
+    return bool(grey.mean()<128 and light.mean()<.5 and ndimage.minimum_filter(light, max(grey.shape)//25+1).mean()<.02)
 
 def ink_mask(
     rgb:np.ndarray, # A scan, shape (H,W,3), uint8
