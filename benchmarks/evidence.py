@@ -1,6 +1,6 @@
 """What the classical evidence is worth on writers it has never seen, as Markdown: alone, fitted on synthetic signatures, fitted on real ones.
 
-Example: python benchmarks/evidence.py sign_data evidence.npz features-2400-5-4-31-0.25.npz runs/evidence --last 48
+Example: python benchmarks/evidence.py sign_data evidence.npz features-….npz runs/evidence --last 48
 
 `evidence.npz` and the features of the synthetic signatures it was fitted on come from scripts/fit_evidence.py. Writers of the
 data set up to number `--last` are used, no others. EER in %, 95 % intervals from resampling writers. k references: ten draws of

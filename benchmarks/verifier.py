@@ -7,7 +7,7 @@ Example: python benchmarks/verifier.py sign_data --writers 1-48          for tun
 One reference: every genuine signature against every other of its writer (genuine), against every skilled forgery of the
 writer, and against one genuine signature of every other writer (random). k references: protocol `k-reference`, the first k
 genuine signatures are enrolled. EER in %, 95 % intervals from resampling writers. FAR and FRR are at the thresholds that
-the verifier brings along, which know nothing of this data set.
+the verifier brings along: no score of this data set is in them.
 """
 import argparse
 from pathlib import Path

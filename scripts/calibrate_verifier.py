@@ -41,7 +41,7 @@ def main():
             scores.update(zip(new, matcher.compare(features, *np.array(new).T)))
         return np.array([scores[p] for p in asked])
     references = calibrate_references(compare, pd.Series(images.index, images.index), images)
-    made = dict(fingerprint=matcher.fingerprint, chosen_on=f"{args.writers} synthetic writers, seed {args.seed}, not those of fitting", references=references)
+    made = dict(fingerprint=matcher.fingerprint, chosen_on=f"{args.writers} synthetic writers, seed {args.seed}, not those of fitting; skill {args.skill}, noise {args.noise}", references=references)
     write_whole(args.folder/"calibration.json", lambda p: p.write_text(json.dumps(made, indent=1)))
     print({k: (round(c["validation_eer"], 3), c["validation_pairs"]) for k, c in references.items()})
 

@@ -3,7 +3,7 @@
 Example: python scripts/fit_evidence.py evidence.npz
 
 Everybody writes with a habitual pen, forgers too: `pens`, see `signature_ink`. Features are kept beside the output and are
-not made again.
+not made again until the code that writes or measures has changed.
 """
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
-from siamese_sig.data import progress, write_whole
+from siamese_sig.data import code_version, progress, write_whole
 from siamese_sig.evidence import FEATURES, SIZE, fit_evidence, image_features, save_evidence
 from siamese_sig.synth import signature_ink
 
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--strength", type=float, default=15.)
     args = parser.parse_args()
     made = args.writers, args.genuine, args.forged, args.seed, args.pens
-    cache = args.out.with_name(f"features-{'-'.join(map(str, made))}.npz")
+    cache = args.out.with_name(f"features-{'-'.join(map(str, made))}-{code_version('synth', 'evidence')}.npz")
     if not cache.exists():
         features, writer, forged = corpus(*made)
         write_whole(cache, lambda p: np.savez(p, features=features, writer=writer, forged=forged))

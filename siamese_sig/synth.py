@@ -495,8 +495,9 @@ def _habit(rng):
     return _Habit(*_kind(rng), .06*np.exp(rng.normal(0, .5)), .12*np.exp(rng.normal(0, .5)), rng.normal(-np.pi/2, .5), .12*np.exp(rng.normal(0, .3))*rng.normal(size=24))
 
 def _draw_pen(log_width, spread, rng, habit=None, noise=1.):
-    "The writer's pen, or in some images (with a `noise` of 1 two of five) another: ballpoint, felt tip or fountain pen"
-    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(other := rng.random()<.1+.3*noise))
+    "The writer's pen, or now and then another: ballpoint, felt tip or fountain pen; how a hand of some `habit` presses it"
+    changes = .1+.3*noise if habit else .4
+    width = np.exp(log_width + rng.normal(0, spread) + rng.normal(0, .22)*(other := rng.random()<changes))
     kind,v = _kind(rng)
     if habit and not other: kind,v = habit[:2]
     swell,nib,rough,skips = [(.15,0,.15,.8), (.25,0,.06,0), (.25,.35,.10,.3)][kind]
@@ -592,7 +593,7 @@ def _sign(seed, writer, index, forged, skill, pens=0., noise=1.):
         return _fit(path, who.aspect+stretch*(.22 if pens else style.scatter[9]))
     path = min((attempt() for _ in range(1+forged)), key=lambda p: abs(_density(p)-who.density))
     width = who.pen+own.normal(0, pens)-.45*(_density(path)-who.density)
-    return path, _draw_pen(width, who.style.scatter[8], rng, *((_habit(own), noise) if pens else ())), rng
+    return path, _draw_pen(width, who.style.scatter[8], rng, _habit(own) if pens else None, noise), rng
 
 def _box(path):
     "Left, top and span of the ink, x-heights"
