@@ -290,9 +290,8 @@ def _with_pale(dark, mask, least):
     keep[part[mask]] = True
     return keep[part]
 
-def _dark(flat):
-    "All that stands out from the paper: ink, stamps, lines; nothing on a blank page or one of noise"
-    grey = _luma(flat)
+def _stands_out(grey):
+    "What is darker than paper: nothing on a blank page or one of noise"
     if grey.min()==grey.max() or min(grey.shape)<2: return np.zeros(grey.shape, bool)
     mask = grey<=threshold_otsu(grey)
     light,share = grey[~mask],mask.mean()
@@ -301,6 +300,12 @@ def _dark(flat):
     beside = ((mask[1:]&mask[:-1]).mean()+(mask[:,1:]&mask[:,:-1]).mean())/2/share # chance that a neighbour of ink is ink
     if gap<=max(25, 4*noise) or share>.35 or beside<share+.3*(1-share): return mask&False
     return _with_pale(np.maximum(paper-grey, 0).astype('uint8'), mask, max(.3*gap, 4*noise, 12))
+
+def _dark(flat):
+    "All that stands out from the paper: ink, stamps, lines; if nothing does, once more without the grain"
+    grey = _luma(flat)
+    mask = _stands_out(grey)
+    return mask if mask.any() else _stands_out(ndimage.gaussian_filter(grey, 1))
 
 # %% ../nbs/00_data.ipynb #7eb8c053
 def _near_level(mask, least, tilt=.06):
