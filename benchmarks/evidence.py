@@ -9,15 +9,17 @@ other writer.
 """
 import argparse
 import functools
+import io
 from pathlib import Path
 
 import numpy as np
 from joblib import Parallel, delayed
+from PIL import Image, ImageFilter
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from siamese_sig.data import preprocess, progress, read_images, write_whole
+from siamese_sig.data import ink_pixels, preprocess, progress, read_images, read_rgb, write_whole
 from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
 from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, TRAITS, _training_pairs, adapt_evidence, evidence_logit,
                                   image_features, load_evidence, nonnegative_logistic, pair_columns, redraw)
@@ -32,7 +34,8 @@ class Real:
     def __init__(self, data, last, draws=10):
         table = read_images(data)
         table = table[table.writer.astype(int) <= last].drop_duplicates("sha256").reset_index(drop=True)
-        self.ink = [preprocess(p, "ink", SIZE)[..., 0] for p in progress(list(table.path), "reading")]
+        self.path = list(table.path)
+        self.ink = [preprocess(p, "ink", SIZE)[..., 0] for p in progress(self.path, "reading")]
         self.writer, self.forged = table.writer.to_numpy(), table.forged.to_numpy()
         self.people, rng = np.unique(self.writer), np.random.default_rng(0)
         self.genuine = {w: np.flatnonzero((self.writer == w) & ~self.forged) for w in self.people}
@@ -120,6 +123,51 @@ def changed_pens(real, features, evidence, out, pairs):
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
+def _resized(factor): return lambda im, rng: im.resize([round(n*factor) for n in im.size], Image.Resampling.BICUBIC)
+def _toned(change): return lambda im, rng: Image.fromarray(change(np.asarray(im).astype(float), rng).clip(0, 255).astype("uint8"))
+def _grain(level, paper): return _toned(lambda x, rng: x*(paper/255)+rng.normal(0, level, (*x.shape[:2], 1)))
+def _turned(degrees): return lambda im, rng: im.rotate(rng.uniform(-degrees, degrees), Image.Resampling.BICUBIC, expand=True, fillcolor=tuple(np.median(np.asarray(im), (0, 1)).astype(int)))
+
+
+def _jpeg(im, rng):
+    file = io.BytesIO()
+    im.save(file, "JPEG", quality=30)
+    return Image.open(file)
+
+
+SCANS = {"unchanged": lambda im, rng: im, "twice as many pixels a line": _resized(2), ".7 as many": _resized(.7), "half as many": _resized(.5),
+         "out of focus (σ 1 pixel)": lambda im, rng: im.filter(ImageFilter.GaussianBlur(1)), "JPEG, quality 30": _jpeg,
+         "16 colours": lambda im, rng: im.quantize(16).convert("RGB"), "ink .4 as dark": _toned(lambda x, rng: 255-.4*(255-x)),
+         "grain of 12 levels": _grain(12, 235), "grain of 20 levels": _grain(20, 220), "turned by up to 2°": _turned(2), "turned by up to 5°": _turned(5)}
+
+
+def rescanned(paths, name):
+    "Features of images scanned otherwise"
+    def one(path):
+        image = SCANS[name](Image.fromarray(read_rgb(path)), np.random.default_rng(sum(Path(path).name.encode())))
+        return image_features(ink_pixels(np.asarray(image), SIZE))
+    return np.stack(Parallel(n_jobs=-1)(delayed(one)(p) for p in progress(paths, name)))
+
+
+def changed_scans(real, evidence, out, pairs):
+    "EER when both images or only the questioned one are scanned otherwise; FAR and FRR at the threshold of unchanged scans; some of the pairs"
+    use = np.flatnonzero(real.kind < 2)
+    use = np.sort(np.random.default_rng(5).choice(use, min(pairs, len(use)), replace=False))
+    a, b, forged = real.a[use], real.b[use], real.kind[use] == 1
+    print("\n| scans | both: EER; FAR, FRR at the unchanged threshold | questioned only |\n|"+"---|"*3)
+    plain = threshold = None
+    for i, name in enumerate(SCANS):
+        features = kept(out/f"features-scan{i}.npy", functools.partial(rescanned, real.path, name))
+        plain = features if plain is None else plain
+        both = np.concatenate([plain, features])
+        cells = []
+        for first in (len(plain), 0):
+            score = kept(out/f"logit-scan{i}-{first > 0}.npy", functools.partial(evidence_logit, evidence, both, a+first, b+len(plain)))
+            threshold = eer(score, forged)[1] if threshold is None else threshold
+            cells.append(f"{100*eer(score, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(score, forged, threshold)))
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
 def _fitted(mask):
     "A redrawn page at `SIZE` again"
     off = [(n-m)//2 for n, m in zip(mask.shape, SIZE)]
@@ -147,12 +195,15 @@ def main():
     parser.add_argument("out", type=Path, help="folder of features and distances; those that are there are not made again")
     parser.add_argument("--last", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=300)
-    parser.add_argument("--pairs", type=int, default=2500, help="for which pens are changed")
+    parser.add_argument("--pairs", type=int, default=2500, help="for which pens or scans are changed")
     parser.add_argument("--pens", action="store_true", help="the table of changed pens and nothing else")
+    parser.add_argument("--scans", action="store_true", help="the table of other scans and nothing else")
     parser.add_argument("--strength", type=float, default=15., help="of the fits on real writers")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     evidence, real = load_evidence(args.evidence), Real(args.data, args.last)
+    if args.scans:
+        return changed_scans(real, evidence, args.out, args.pairs)
     features = measured(args.out/"features.npy", real.ink)
     if args.pens:
         return changed_pens(real, features, evidence, args.out, args.pairs)
