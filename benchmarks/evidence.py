@@ -24,9 +24,7 @@ from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
 from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, TRAITS, _training_pairs, adapt_evidence, evidence_logit,
                                   image_features, load_evidence, nonnegative_logistic, pair_columns, redraw)
 
-FAMILIES = {"texture": ("texture",), "warping": ("columns", "profile"), "hinge": ("hinge",), "run lengths": ("run", "gap"),
-            "image features": ("image",), "blocks": ("blocks",), "context": ("context",), "grid angle": ("coarse angle",),
-            "traits": ("trait",), "whitened spaces": ("space",), "of these, pressure": ("space pressure",), "of these, opened ink": ("space opened",)}
+FAMILIES = {"texture": ("texture",), "traits": ("trait",), "network of points": ("points",), "whitened spaces": ("space",), "of these, pressure": ("space pressure",), "of these, opened ink": ("space opened",)}
 
 
 class Real:
@@ -207,14 +205,14 @@ def main():
     features = measured(args.out/"features.npy", real.ink)
     if args.pens:
         return changed_pens(real, features, evidence, args.out, args.pairs)
-    d = kept(args.out/"columns.npy", lambda: pair_columns(evidence.spaces, features, real.a, real.b))
+    d = kept(args.out/"columns.npy", lambda: pair_columns(evidence.spaces, evidence.points, features, real.a, real.b))
     with np.load(args.synthetic) as f:
         made, writer, forged = f["features"], f["writer"], f["forged"]
     rest = np.flatnonzero(writer > np.median(writer))
     sa, sb, y = _training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
-    sd = kept(args.out/"columns-synthetic.npy", lambda: pair_columns(evidence.spaces, made, rest[sa], rest[sb]))
+    sd = kept(args.out/"columns-synthetic.npy", lambda: pair_columns(evidence.spaces, evidence.points, made, rest[sa], rest[sb]))
     x, sx = ((v-evidence.center)/evidence.scale for v in (d, sd))
-    names = np.array(DISTANCES+tuple(f"space {s.part}" for s in evidence.spaces for _ in range(2))+tuple(f"mean {n}" for n in TRAITS))
+    names = np.array(DISTANCES+tuple(f"space {s.part}" for s in evidence.spaces for _ in range(2))+("points",)+tuple(f"mean {n}" for n in TRAITS))
     print(f"{len(real.writer)} images of {len(real.people)} writers, {np.bincount(real.kind).tolist()} genuine, skilled, random pairs\n")
     print("| skilled / random EER | 1 reference | " + " | ".join(f"{k}, {r}" for k in (5, 10) for r in RULES) + " |\n|" + "---|"*8)
     shipped = kept(args.out/"logit.npy", lambda: evidence_logit(evidence, features, real.a, real.b))
