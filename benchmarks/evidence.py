@@ -1,6 +1,7 @@
 """What the classical evidence is worth on writers it has never seen, as Markdown: alone, fitted on synthetic signatures, fitted on real ones.
 
-Example: python benchmarks/evidence.py sign_data evidence.npz features-….npz runs/evidence --last 48
+Example: python benchmarks/evidence.py sign_data evidence.npz runs/evidence --synthetic features-….npz
+         python benchmarks/evidence.py sign_data evidence.npz runs/evidence --pens    (or --scans)
 
 `evidence.npz` and the features of the synthetic signatures it was fitted on come from scripts/fit_evidence.py. Writers of the
 data set up to number `--last` are used, no others. EER in %, 95 % intervals from resampling writers. k references: ten draws of
@@ -189,8 +190,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("evidence", type=Path)
-    parser.add_argument("synthetic", type=Path)
     parser.add_argument("out", type=Path, help="folder of features and distances; those that are there are not made again")
+    parser.add_argument("--synthetic", type=Path, help="features that scripts/fit_evidence.py has kept beside its output; needed without --pens and --scans")
     parser.add_argument("--last", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--pairs", type=int, default=2500, help="for which pens or scans are changed")
@@ -198,6 +199,8 @@ def main():
     parser.add_argument("--scans", action="store_true", help="the table of other scans and nothing else")
     parser.add_argument("--strength", type=float, default=15., help="of the fits on real writers")
     args = parser.parse_args()
+    if not (args.synthetic or args.pens or args.scans):
+        parser.error("expected --synthetic FEATURES, or --pens or --scans, which do without")
     args.out.mkdir(parents=True, exist_ok=True)
     evidence, real = load_evidence(args.evidence), Real(args.data, args.last)
     if args.scans:

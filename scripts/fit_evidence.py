@@ -32,7 +32,7 @@ def corpus(writers, genuine, forged, seed, pens, skill=None, noise=1.):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--writers", type=int, default=2400)
+    parser.add_argument("--writers", type=int, default=6000)
     parser.add_argument("--genuine", type=int, default=5)
     parser.add_argument("--forged", type=int, default=4)
     parser.add_argument("--seed", type=int, default=31)

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from siamese_sig.data import default_data, preprocess, read_images
-from siamese_sig.evidence import SIZE, match_map
-from siamese_sig.verify import Verifier
+from siamese_sig.evidence import SIZE
+from siamese_sig.verify import Verifier, paint, where_unlike
 
 IMAGES = Path(__file__).parents[1]/"nbs/images"
 WRITER = "055"  # of the embedded set
@@ -24,19 +24,14 @@ def signatures():
     return genuine[:5], genuine[5], forged[0]
 
 
-def crop(ink, *others):
-    rows, cols = (np.flatnonzero((ink > 127).any(axis)) for axis in (1, 0))
-    return [v[rows[0]:rows[-1]+1, cols[0]:cols[-1]+1] for v in (ink, *others)]
-
-
-def draw(ax, path, against=None):
-    "The ink of a signature; where it matches `against` green, where not red"
+def draw(ax, path, verifier=None, against=None):
+    "The ink of a signature; in colour, by whose hand it looks like beside `against`"
     ink = preprocess(path, "ink", SIZE)[..., 0]
-    cut = crop(ink)[0]
-    ax.imshow(255-cut, cmap="gray", vmin=0, vmax=255)
-    if against is not None:
-        _, seen = match_map(preprocess(against, "ink", SIZE)[..., 0], ink)
-        ax.imshow(seen, cmap="RdYlGn_r", alpha=.5, vmin=0, vmax=.6, interpolation="bilinear", extent=(-.5, cut.shape[1]-.5, cut.shape[0]-.5, -.5))
+    if against is None:
+        rows, cols = (np.flatnonzero((ink > 127).any(axis)) for axis in (1, 0))
+        ax.imshow(255-np.pad(ink[rows[0]:rows[-1]+1, cols[0]:cols[-1]+1], 6), cmap="gray", vmin=0, vmax=255)
+    else:
+        ax.imshow(paint(where_unlike(verifier, preprocess(against, "ink", SIZE)[..., 0], ink)[1]))
     ax.set_anchor("C")
     ax.axis("off")
 
@@ -53,7 +48,7 @@ def panel(fig, box, verifier):
     for i, path in enumerate(references[:2]):
         draw(fig.add_axes((x, y+(1-i)*h/2+.06*h, .42*w, .34*h)), path)
     for i, path in enumerate((genuine, forged)):
-        draw(fig.add_axes((x+.56*w, y+(1-i)*h/2+.06*h, .42*w, .34*h)), path, references[0])
+        draw(fig.add_axes((x+.56*w, y+(1-i)*h/2+.06*h, .42*w, .34*h)), path, verifier, references[0])
         words, colour = verdict_words(verifier, path, references)
         fig.text(x+.77*w, y+(1-i)*h/2+.43*h, words, ha="center", color=colour, weight="bold", size=12)
     fig.text(x+.21*w, y+.93*h, "two of five references", ha="center", color="#495057", size=12)

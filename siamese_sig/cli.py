@@ -228,7 +228,7 @@ def verify(questioned:Annotated[Path, typer.Argument(help="Image of the question
            enrolled:Annotated[Optional[Path], typer.Option(help="Archive of references that `enrol` measured, instead of --ref.")]=None,
            writer:Annotated[Optional[str], typer.Option(help="Whose of the enrolled references.")]=None,
            model:Model=None, calibration:Calibration=None, point:PointOption=Point.balanced, band:Band=.1,
-           picture:Annotated[Optional[Path], typer.Option(help="Draw what matches and what does not into this file, such as why.png.")]=None,
+           picture:Annotated[Optional[Path], typer.Option(help="Draw where the two look like one hand and where they do not into this file, such as why.png.")]=None,
            as_json:Annotated[bool, typer.Option('--json', help="Print JSON.")]=False):
     "Is a signature genuine? Exit status 0: genuine, 1: forged, 3: inconclusive, 2: error."
     from siamese_sig.data import DataError

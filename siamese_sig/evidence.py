@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['SIZE', 'OPENING', 'RADII', 'LEGS', 'TRAITS', 'POINTS', 'FEATURES', 'DISTANCES', 'SPACES', 'OPENED', 'POINTED', 'KEPT',
            'PEN_CHANGE', 'BROKEN', 'WIDEST', 'CHANGED', 'DIFFERENT', 'AS_WRITTEN', 'EVEN', 'OPEN', 'BLOT', 'redraw',
-           'image_features', 'match_map', 'pair_distances', 'Space', 'fit_space', 'space_vectors', 'space_distances',
-           'match_points', 'Points', 'point_vectors', 'point_logit', 'fit_points', 'Evidence', 'nonnegative_logistic',
+           'image_features', 'pair_distances', 'Space', 'fit_space', 'space_vectors', 'space_distances', 'match_points',
+           'Points', 'point_vectors', 'point_logit', 'fit_points', 'point_maps', 'Evidence', 'nonnegative_logistic',
            'pair_columns', 'fit_evidence', 'adapt_evidence', 'even_pens', 'evidence_logit', 'evidence_score',
            'save_evidence', 'load_evidence']
 
@@ -74,12 +74,11 @@ def _patterns(mask, r):
     return code
 
 def _texture(mask):
-    "Histograms of patterns: of the whole, and in grids over the box of the ink"
+    "Histograms of patterns: of the whole for each of `RADII`, and in 2×4 cells over the box of the ink"
     (h,w),ink = mask.shape,np.flatnonzero(mask)
     code = {r: _patterns(mask, r).take(ink) for r in RADII}
     cell = (4*(2*np.arange(h)//h)[:,None]+4*np.arange(w)//w).take(ink)
-    return dict(lbp=[_shares(code[r], 256) for r in RADII], lbp_4=_shares(256*cell+code[4], 2048).reshape(8,256),
-                lbp_7=_shares(256*cell+code[7], 2048).reshape(8,256))
+    return dict(lbp=[_shares(code[r], 256) for r in RADII], lbp_4=_shares(256*cell+code[4], 2048).reshape(8,256))
 
 # %% ../nbs/05b_evidence.ipynb #0b95d55a
 def _halved(mask, pad=8):
@@ -118,14 +117,9 @@ def _tents(
     at = (np.arange(size)+.5-start)/(stop-start)*n-.5
     return np.maximum(0, 1-np.abs(at-np.arange(n)[:,None])).astype('float32')
 
-def _pooled(maps, rows, cols): return np.sqrt((rows@maps@cols.T).transpose(1,2,0)) # (R,C,8)
-
-def _rescaled(v, axis): # so that the mean square over cells is 1
-    return v/(np.sqrt(np.square(v).sum(axis).mean())+1e-6)
-
 # %% ../nbs/05b_evidence.ipynb #55e19e89
-def _grids(maps):
-    "Grids of orientations, see `FEATURES`"
+def _directions(maps):
+    "Edge strength in cells, shape (10,20,8), square roots, of mean square 1 over cells"
     h,w = maps.shape[1:]
     mass = maps.sum(0)
     spread = []
@@ -134,8 +128,8 @@ def _grids(maps):
         c = m@at/m.sum()
         s = np.sqrt(m@(at-c)**2/m.sum())
         spread.append((c-reach*s, c+reach*s+1e-3))
-    fine,coarse = (_pooled(maps, _tents(r, *spread[0], h), _tents(c, *spread[1], w)) for r,c in ((12,24),(10,20)))
-    return dict(centred=_rescaled(fine, 2), coarse=_rescaled(coarse, (1,2)))
+    grid = np.sqrt((_tents(10, *spread[0], h)@maps@_tents(20, *spread[1], w).T).transpose(1,2,0))
+    return grid/(np.sqrt(np.square(grid).sum((1,2)).mean())+1e-6)
 
 # %% ../nbs/05b_evidence.ipynb #pressure1
 _STEPS = np.stack(np.mgrid[-8:9,-8:9], 2).reshape(-1, 2)
@@ -174,7 +168,7 @@ def _pressure(half, line, width, margin=4):
     return np.sqrt(left@(column[:,None]*way).reshape(48, -1).T/len(y)).reshape(2,3,6,8)
 
 # %% ../nbs/05b_evidence.ipynb #53557a6a
-LEGS = (4,8,16) # Pixels
+LEGS = (4,16) # Pixels
 
 def _contours(mask):
     "Closed outlines, each shape (n,2): y, x, a pixel apart; the one box outline of all if every piece is tiny"
@@ -189,49 +183,16 @@ def _contours(mask):
         out.append(np.stack([np.interp(at, s, c[:,i]) for i in (0,1)], 1))
     return out or [np.argwhere(mask).astype(float)]
 
-def _hinges(contours):
-    "Histograms for each leg, shape (3,256), square roots of shares, and the mean bend for each leg, radians"
+def _bends(contours):
+    "The mean bend for each of `LEGS`, radians"
     n = np.array([len(c) for c in contours])
     start,n,points = np.repeat(np.cumsum(n)-n, n), np.repeat(n, n), np.concatenate(contours)
-    i,code,bend = np.arange(len(n))-start, [], []
+    i,bend = np.arange(len(n))-start, []
     for leg in LEGS:
         use = np.flatnonzero(n>=2*leg+2)
         ahead,back = (np.arctan2(*(points[start+(i+k)%n]-points).T).take(use) for k in (leg,-leg))
-        q = [np.floor(a*(8/np.pi)).astype(int)&15 for a in (ahead,back)]
-        code.append(_shares(16*q[0]+q[1], 256))
         bend.append(np.r_[0, np.abs((ahead-back)%(2*np.pi)-np.pi)].mean())
-    return np.array(code), bend
-
-# %% ../nbs/05b_evidence.ipynb #a0251f3a
-def _derivatives(smooth, sigma, y, x):
-    "Of a smoothed image at the pixels (y, x), scale-normalised: x, y, xx, yy, xy"
-    page,w = np.pad(smooth, 1, mode='edge').ravel(),smooth.shape[1]+2
-    where = (y+1)*w+x+1
-    at = lambda dy,dx: page.take(where+(dy*w+dx))
-    here,right,left,below,above = at(0,0),at(0,1),at(0,-1),at(1,0),at(-1,0)
-    twist = at(1,1)-at(1,-1)-at(-1,1)+at(-1,-1)
-    return (right-left)*sigma/2, (below-above)*sigma/2, (right-2*here+left)*sigma**2, (below-2*here+above)*sigma**2, twist*sigma**2/4
-
-def _names(x, y, xx, yy, xy, flat=.1):
-    "0 flat, 1–8 slope, 9 dark and 10 bright spot, 11–14 dark and 15–18 bright line, 19–22 saddle; arrays of one shape"
-    trace,curve = xx+yy, np.sqrt((xx-yy)**2+4*xy**2)
-    best,which = np.full_like(x, flat), np.zeros(x.shape, 'uint8')
-    for k,v in enumerate((2*_length(x, y), trace, -trace, (curve+trace)/2**.5, (curve-trace)/2**.5, curve), 1):
-        which += (v>best)*(k-which) # of equals the first
-        best = np.maximum(best, v)
-    turn = lambda u,v,n: np.rint(np.arctan2(v, u)*np.float32(n/2/np.pi)).astype('int8')&n-1 # n directions, n a power of two
-    return np.array([0,1,9,10,11,15,19], 'int16').take(which) + (which==1)*turn(x, y, 8) + (which>=4)*turn(xx-yy, 2*xy, 4)
-
-# %% ../nbs/05b_evidence.ipynb #43f78331
-def _image_features(mask, half):
-    "Histograms of pairs of names at σ 1, 2 (pixels) and 4, 8 (on half the size), shape (2,529)"
-    double = []
-    for image,sigmas in ((np.pad(mask, 6).astype('float32'), (1,2)), (np.pad(half, 4), (2,4))):
-        smooth = [ndimage.gaussian_filter(image, s, truncate=3) for s in sigmas]
-        near = np.nonzero((smooth[1]>.02)&(smooth[1]<.98))
-        fine,broad = (_names(*_derivatives(g, s, *near)) for g,s in zip(smooth, sigmas))
-        double.append(_shares(23*fine+broad, 529))
-    return np.array(double)
+    return bend
 
 # %% ../nbs/05b_evidence.ipynb #cb7b04b7
 TRAITS = ('aspect','spread','density','pen','pen varies','length','pieces','holes','ends','crossings','slant','level',
@@ -249,10 +210,10 @@ def _traits(mask, maps, contours, bends, line):
     rough = np.concatenate([_length(*(c-ndimage.gaussian_filter1d(c, 4, axis=0, mode='wrap')).T) for c in contours]).mean()
     return [np.log(w/h), np.log((x.std()+1e-3)/(y.std()+1e-3)), np.log(mask.mean()), np.log(mask.sum()/length), depth.std()/depth.mean(),
             np.log(length/np.hypot(h, w)), np.log1p(pieces), np.log1p(holes), 50*(neighbours<=1).sum()/length, 10*(neighbours>=3).sum()/length,
-            share@np.sin(angle), share@np.cos(angle), bends[0], bends[2], bends[0]/(bends[2]+1e-6), x.mean()/w, y.mean()/h, (zx*zx*zx).mean(), (zy*zy*zy).mean(), rough]
+            share@np.sin(angle), share@np.cos(angle), bends[0], bends[1], bends[0]/(bends[1]+1e-6), x.mean()/w, y.mean()/h, (zx*zx*zx).mean(), (zy*zy*zy).mean(), rough]
 
 # %% ../nbs/05b_evidence.ipynb #points01
-POINTS = 96 # Of an image, evenly along its outlines
+POINTS = 128 # Of an image, evenly along its outlines
 
 def _ring(n, r): # positions around a point, shape (n,2): y, x
     turn = 2*np.pi*np.arange(n)/n
@@ -272,10 +233,13 @@ def _read(maps, halvings, sigma, ring, at):
     k,dy,dx = y.astype(int)*w+x.astype(int),np.float32(y%1),np.float32(x%1)
     return (flat[:,k]*(1-dx)+flat[:,k+1]*dx)*(1-dy)+(flat[:,k+w]*(1-dx)+flat[:,k+w+1]*dx)*dy
 
-def _points(maps, contours, line, width, margin=4, paper=44):
+def _outline(contours): # `POINTS` places evenly along them, shape (POINTS,2), pixels: y, x
+    at = np.concatenate(contours)
+    return at[np.linspace(0, len(at), POINTS, endpoint=False).astype(int)]
+
+def _points(maps, contours, line, width, margin=4, paper=20):
     "What is around the points, how wide lines are there, and where they are, in pixels of the maps; see `FEATURES`"
-    outline = np.concatenate(contours)
-    at = outline[np.linspace(0, len(outline), POINTS, endpoint=False).astype(int)]/2+margin+paper
+    at = _outline(contours)/2+margin+paper
     halved = [np.pad(maps, ((0,0), *((paper,paper+(-n-2*paper)%4) for n in maps.shape[1:])))]
     for _ in range(2): halved.append(_half(halved[-1]))
     around = [np.sqrt(np.maximum(_read(halved[n], n, s, ring, at), 0)).transpose(1,2,0).reshape(POINTS, -1) for n,s,ring in _RINGS]
@@ -288,22 +252,21 @@ def _points(maps, contours, line, width, margin=4, paper=44):
     return dict(around=np.rint(255*around), widths=np.concatenate([wider, np.minimum(2*there, 1), wider[:,:1]+width.mean()], 1), spots=at-at.mean(0))
 
 # %% ../nbs/05b_evidence.ipynb #c1e03fc5
-FEATURES = np.dtype([('lbp','f2',(4,256)), ('lbp_4','f2',(8,256)), ('lbp_7','f2',(8,256)), ('centred','f2',(12,24,8)), ('coarse','f2',(10,20,8)),
-                     ('hinge','f2',(3,256)), ('double','f2',(2,529)), ('pressure','f2',(2,3,6,8)),
+FEATURES = np.dtype([('lbp','f2',(4,256)), ('lbp_4','f2',(8,256)), ('directions','f2',(10,20,8)), ('pressure','f2',(2,3,6,8)),
                      ('around','u1',(POINTS,200)), ('widths','f2',(POINTS,35)), ('spots','f2',(POINTS,2)),
-                     ('opened_lbp','f2',(4,256)), ('opened_lbp_4','f2',(8,256)), ('opened_lbp_7','f2',(8,256)), ('opened_coarse','f2',(10,20,8)),
+                     ('opened_lbp','f2',(4,256)), ('opened_lbp_4','f2',(8,256)), ('opened_directions','f2',(10,20,8)),
                      ('traits','f4',len(TRAITS)), ('ink','u1',SIZE[0]*SIZE[1]//8)]) # One image; `opened_…`: after `OPENING`; `ink`: bits of the page, as large as `SIZE`
 
 def _measure(mask):
     "The record of the ink in a box"
     half,contours,line = _halved(mask), _contours(mask), _line(mask)
-    maps,(hinge,bends) = _orientations(half), _hinges(contours)
-    width = _widths(mask, line)
+    maps,width = _orientations(half), _widths(mask, line)
     opened,page = _redrawn(mask, *OPENING), np.zeros(SIZE, bool)
     page[:mask.shape[0],:mask.shape[1]] = mask[:SIZE[0],:SIZE[1]] # wider than that only when redrawn
-    parts = dict(**_texture(mask), **_grids(maps), **_points(maps, contours, line, width), hinge=hinge, double=_image_features(mask, half),
-                 pressure=_pressure(half, line, width), traits=_traits(mask, maps, contours, bends, line), ink=np.packbits(page))
-    parts |= {f'opened_{n}': v for n,v in (_texture(opened) | _grids(_orientations(_halved(opened)))).items()}
+    seen = lambda mask,maps: dict(_texture(mask), directions=_directions(maps)) # of both views
+    parts = dict(seen(mask, maps), **_points(maps, contours, line, width), pressure=_pressure(half, line, width),
+                 traits=_traits(mask, maps, contours, _bends(contours), line), ink=np.packbits(page))
+    parts |= {f'opened_{n}': v for n,v in seen(opened, _orientations(_halved(opened))).items()}
     return np.array(tuple(parts[name] for name in FEATURES.names), FEATURES)
 
 def image_features(
@@ -314,55 +277,19 @@ def image_features(
     if mask.shape[0]>SIZE[0] or mask.shape[1]>SIZE[1]: raise DataError(f"ink of {mask.shape[0]} x {mask.shape[1]} pixels; expected at most {SIZE[0]} x {SIZE[1]}, `preprocess(path, 'ink', SIZE)`")
     return _measure(mask)
 
-# %% ../nbs/05b_evidence.ipynb #3cff3ce7
-def _blocks(
-    grid:np.ndarray, # shape (P,R,C,8)
-)->tuple[np.ndarray,np.ndarray]: # Descriptors, shape (P,(R-1)(C-1),32), at most about unit length; their lengths before
-    "What every block of 2×2 cells looks like"
-    v = np.concatenate([grid[:,:-1,:-1], grid[:,:-1,1:], grid[:,1:,:-1], grid[:,1:,1:]], 3).reshape(len(grid), -1, 32)
-    length = np.linalg.norm(v, axis=2)
-    return v/(length[...,None]+.5), length
-
-@functools.lru_cache(None)
-def _near(rows, cols, reach):
-    "For every block its neighbours (n,k), and which of them exist"
-    y,x = np.divmod(np.arange(rows*cols), cols)
-    step = np.array([(a,b) for a in range(-reach, reach+1) for b in range(-reach, reach+1)], 'float32')
-    ny,nx = (v[:,None]+step[:,i].astype(int) for i,v in enumerate((y,x)))
-    inside = (ny>=0)&(ny<rows)&(nx>=0)&(nx<cols)
-    return np.where(inside, ny*cols+nx, 0), inside
-
-# %% ../nbs/05b_evidence.ipynb #c5da2f65
-def match_map(
-    a:np.ndarray, # Cleaned ink, as for `image_features`
-    b:np.ndarray, # Likewise
-    reach:int=3, # Cells
-    cells:tuple[int,int]=(12,24), # Of the grid over the box of the ink; a block is 2×2 of them
-)->tuple[np.ndarray,np.ndarray]: # Over a and over b: 0 matched … 1 unlike anything nearby, shape (R-1,C-1); NaN where there is no ink
-    "Where two signatures match, block by block of the box around the ink"
-    def blocks(ink, margin=4):
-        maps = _orientations(_halved(_as_mask(ink)))
-        rows,cols = (_tents(n, margin, size-margin, size) for n,size in zip(cells, maps.shape[1:]))
-        return _blocks(_rescaled(_pooled(maps, rows, cols), 2)[None])
-    (u,wu),(v,wv) = blocks(a),blocks(b)
-    index,inside = _near(cells[0]-1, cells[1]-1, reach)
-    def best(own, other, weight):
-        d = np.square(own).sum(1)[:,None]+np.square(other).sum(1)[index]-2*np.take_along_axis(own@other.T, index, 1)
-        d = np.where(inside, d, np.inf).min(1)/np.maximum(np.square(own).sum(1), 1e-6)
-        return np.where(weight>.3*weight.mean(), np.clip(d, 0, 1), np.nan).reshape(cells[0]-1, cells[1]-1)
-    return best(u[0], v[0], wu[0]), best(v[0], u[0], wv[0])
+def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0 # its ink again
 
 # %% ../nbs/05b_evidence.ipynb #b37f40ed
 def _apart(a, b): return 1-np.einsum('...i,...i->...', a, b) # Hellinger, squared, of square roots of shares
 
 # %% ../nbs/05b_evidence.ipynb #bd40a013
-DISTANCES = tuple([f'texture {r}' for r in RADII] + ['texture 4 in cells','texture 7 in cells'] + [f'trait: {n}' for n in TRAITS]) # Columns of `pair_distances`
+DISTANCES = tuple([f'texture {r}' for r in RADII] + ['texture 4 in cells'] + [f'trait: {n}' for n in TRAITS]) # Columns of `pair_distances`
 
 def _distances(a, b):
     "Columns `DISTANCES` of records, shape (P,·)"
-    a,b = ({n: v[n].astype('float32') for n in ('lbp','lbp_4','lbp_7','traits')} for v in (a,b))
-    cells = [_apart(*(v[n].reshape(len(v[n]), -1) for v in (a,b))) for n in ('lbp_4','lbp_7')]
-    return np.concatenate([_apart(a['lbp'], b['lbp']), np.stack(cells, 1), np.abs(a['traits']-b['traits'])], 1)
+    a,b = ({n: v[n].astype('float32') for n in ('lbp','lbp_4','traits')} for v in (a,b))
+    cells = _apart(*(v['lbp_4'].reshape(-1, 2048) for v in (a,b)))
+    return np.concatenate([_apart(a['lbp'], b['lbp']), cells[:,None], np.abs(a['traits']-b['traits'])], 1)
 
 # %% ../nbs/05b_evidence.ipynb #f8724000
 def pair_distances(
@@ -490,11 +417,13 @@ def point_vectors(
     features:np.ndarray, # Records, shape (N,)
 )->np.ndarray: # Whitened, with what a crowd of others' points has that is like it (closest hundredth, spread), and widths; shape (N,POINTS,d+37), float32
     "What the network sees of images, once an image"
-    v = (_looks(features)-points.mean)@points.axes
-    like = (v/(np.linalg.norm(v, axis=2, keepdims=True)+1e-6))@points.crowd.T
-    n = max(1, like.shape[2]//100)
-    near = np.partition(like, -n, 2)[...,-n:].mean(2)
-    return np.concatenate([v, np.stack([near, like.std(2)], 2), features['widths'].astype('float32')], 2)
+    out,n = np.empty((len(features),POINTS,points.axes.shape[1]+37), 'float32'), max(1, len(points.crowd)//100)
+    for k in range(0, len(features), 64): # what is compared with a crowd is large
+        v = (_looks(features[k:k+64])-points.mean)@points.axes
+        like = (v/(np.linalg.norm(v, axis=2, keepdims=True)+1e-6))@points.crowd.T
+        near = np.partition(like, -n, 2)[...,-n:].mean(2)
+        out[k:k+64] = np.concatenate([v, np.stack([near, like.std(2)], 2), features['widths'][k:k+64]], 2)
+    return out
 
 def _beside(u, v, off):
     "What the network sees of points and their partners, (P,n,d+37) twice, (P,n,2) -> (P,n,d+25)"
@@ -505,14 +434,18 @@ def _beside(u, v, off):
     each = np.stack([cosine, np.hypot(*off.transpose(2,0,1))/10, apart[...,34], (wa+wb)[...,34]/2], 2)
     return np.concatenate([np.abs(a-b), each, np.abs(off)/10, apart[...,:17]*drawn, (u+v)[...,d:d+2]/2], 2)
 
-def _both_ways(vectors, features, a, b):
-    "What the network sees of pairs, points of a and points of b one after the other, shape (P,2*POINTS,·)"
+def _both_ways(vectors, matched, a, b):
+    "What the network sees of pairs, given what `match_points` says: points of a and points of b one after the other, shape (P,2*POINTS,·)"
     out = []
-    for (best,off),i,j in zip(match_points(features[a], features[b]), (a,b), (b,a)):
+    for (best,off),i,j in zip(matched, (a,b), (b,a)):
         out.append(_beside(vectors[i], np.take_along_axis(vectors[j], best[...,None], 1), off))
     return np.concatenate(out, 1).astype('float32')
 
 def _layer(x, weight): return x@weight[:-1]+weight[-1]
+
+def _opinions(points, x): # of each point and its partner, log odds
+    for weight in (points.first,points.second): x = np.maximum(_layer(x, weight), 0)
+    return _layer(x, points.third)[...,0]
 
 def point_logit(
     points:Points,
@@ -524,9 +457,8 @@ def point_logit(
     "The network's opinion of pairs: the mean over all points"
     out = [np.zeros(0, 'float32')]
     for k in range(0, len(a), 64):
-        x = _both_ways(vectors, features, a[k:k+64], b[k:k+64])
-        for weight in (points.first,points.second): x = np.maximum(_layer(x, weight), 0)
-        out.append(_layer(x.mean(1), points.third)[:,0])
+        i,j = a[k:k+64],b[k:k+64]
+        out.append(_opinions(points, _both_ways(vectors, match_points(features[i], features[j]), i, j)).mean(1))
     return np.concatenate(out)
 
 # %% ../nbs/05b_evidence.ipynb #pointsD
@@ -583,22 +515,41 @@ def fit_points(
     rng = np.random.default_rng(seed)
     a,b,y = _training_pairs(writer, forged, 8, rng)
     kinds = [np.flatnonzero(m) for m in (~y, y&(writer[a]==writer[b]), writer[a]!=writer[b])]
+    parts = [match_points(features[a[k:k+64]], features[b[k:k+64]]) for k in progress(range(0, len(a), 64), "matching points")]
+    matched = [tuple(np.concatenate([p[way][n] for p in parts]).astype(kind) for n,kind in enumerate(('uint8','float16'))) for way in (0,1)]
     some = rng.choice(kinds[0], min(len(kinds[0]), 4000), replace=False)
-    best = np.concatenate([match_points(features[a[s]], features[b[s]])[0][0] for s in np.array_split(some, len(some)//64+1)])
     looks = _looks(features[rng.choice(np.flatnonzero(~forged), min((~forged).sum(), 1200), replace=False)]).reshape(-1, 200)
-    differ = (_looks(features[a[some]])-np.take_along_axis(_looks(features[b[some]]), best[...,None], 1)).reshape(-1, 200)
+    differ = (_looks(features[a[some]])-np.take_along_axis(_looks(features[b[some]]), matched[0][0][some,:,None].astype(int), 1)).reshape(-1, 200)
     mean,axes = map(_rounded, _whitened(looks, differ, dims))
     others = (looks[rng.choice(len(looks), crowd, replace=False)]-mean)@axes
     points = Points(mean, axes, _rounded(_unit(others)), *[np.zeros((1,1))]*3)
-    vectors = np.concatenate([point_vectors(points, part) for part in np.array_split(features, len(features)//100+1)]).astype('float16')
+    vectors = point_vectors(points, features).astype('float16')
     def batches():
         pairs = np.concatenate([rng.choice(k, n) for k,n in zip(kinds, (32,19,13))])
-        return _both_ways(vectors, features, a[pairs], b[pairs]), y[pairs]
+        return _both_ways(vectors, [(best[pairs].astype(int),off[pairs]) for best,off in matched], a[pairs], b[pairs]), y[pairs]
     return points._replace(**dict(zip(('first','second','third'), _trained(batches, steps, seed))))
 
+# %% ../nbs/05b_evidence.ipynb #pointsF
+def _painted(mask, said, reach=6.):
+    "Every pixel of ink with the mean of what is said of the points near it, `reach` pixels"
+    far = np.square(np.argwhere(mask)[:,None]-_outline(_contours(mask))).sum(2)
+    near = np.exp((far.min(1, keepdims=True)-far)/(2*reach**2))
+    page = np.full(mask.shape, np.nan, 'float32')
+    page[mask] = near@said/near.sum(1)
+    return page
+
+def point_maps(
+    points:Points,
+    a:np.ndarray, # A record, shape ()
+    b:np.ndarray, # Another
+)->list[np.ndarray]: # Over the box of the ink of a, then of b: log odds of two hands, NaN on paper
+    "What the network says of each place of two signatures"
+    both = np.stack([a, b])
+    said = _opinions(points, _both_ways(point_vectors(points, both), match_points(both[:1], both[1:]), np.array([0]), np.array([1])))
+    return [_painted(_cut(_page(record)), z) for record,z in zip(both, said.reshape(2, POINTS))]
+
 # %% ../nbs/05b_evidence.ipynb #cb7f5429
-SPACES = (('lbp',120), ('lbp_4',120), ('lbp_7',120), ('hinge',100), ('double',100), ('coarse',150), ('centred',120), ('pressure',150),
-          ('opened_lbp',120), ('opened_lbp_4',120), ('opened_lbp_7',120), ('opened_coarse',150)) # Part, directions
+SPACES = (('lbp',120), ('lbp_4',120), ('directions',150), ('pressure',150), ('opened_lbp',120), ('opened_lbp_4',120), ('opened_directions',150)) # Part, directions
 
 class Evidence(NamedTuple):
     "Everything that is fitted"
@@ -706,8 +657,6 @@ PEN_CHANGE = .3 # Log of the ratio of two line widths from which they are made e
 BROKEN,WIDEST = 2., 11.5 # Width below which lines are broken, and above which they are no lines, pixels
 CHANGED,DIFFERENT = .5, 4. # Log odds by which pens that differ so much speak against a pair; least log odds against lines and a blot
 AS_WRITTEN,EVEN,OPEN,BLOT = range(4) # How a pair is compared; not at all if one side has no lines
-
-def _page(record): return np.unpackbits(record['ink']).reshape(SIZE)>0
 
 def _pen(mask): return np.log(mask.sum()/max(_line(mask).sum(), 1)) # as in `_traits`
 

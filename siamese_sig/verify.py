@@ -6,9 +6,9 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['MOST_REFERENCES', 'POINTS', 'BLOCK', 'ANSWER', 'EvidenceMatcher', 'RunMatcher', 'kept_features', 'file_features',
-           'Verdict', 'check_point', 'Enrolled', 'read_references', 'Verifier', 'explain', 'calibrate', 'adapt',
-           'inside', 'read_questions', 'find_images', 'answers', 'score_file']
+__all__ = ['MOST_REFERENCES', 'POINTS', 'HANDS', 'SURE', 'BLOCK', 'ANSWER', 'EvidenceMatcher', 'RunMatcher', 'kept_features',
+           'file_features', 'Verdict', 'check_point', 'Enrolled', 'read_references', 'Verifier', 'where_unlike',
+           'paint', 'explain', 'calibrate', 'adapt', 'inside', 'read_questions', 'find_images', 'answers', 'score_file']
 
 # %% ../nbs/06_verify.ipynb #5b536343
 import csv, hashlib, json, os
@@ -21,7 +21,7 @@ import lazy_loader, numpy as np
 from .data import (DataError, SIZES, about, asset, cached_rows, check_file, check_vacant, code_version, file_sha256, ink_mask, other_version, preprocess,
                               progress, read_json, read_rgb, read_rows, read_signatures, tell_unusable, whole_folder, write_whole)
 from .evaluate import FUSIONS, calibrate_references, fuse, probability
-from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, WIDEST, adapt_evidence, evidence_score, image_features, load_evidence, match_map, save_evidence
+from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, WIDEST, adapt_evidence, evidence_score, image_features, load_evidence, point_maps, save_evidence
 
 # %% ../nbs/06_verify.ipynb #627e1642
 pd = lazy_loader.load('pandas') # loaded when first used, as in notebook 00
@@ -292,23 +292,40 @@ class Verifier:
         return self.judge(np.stack(features), point, band)
 
 # %% ../nbs/06_verify.ipynb #054152ad
+HANDS = (18,97,160),(155,138,147),(209,72,15) # RGB of ink by the same hand, undecided, by another hand
+SURE = 4. # Log odds of ink that is drawn in full colour
+
+def where_unlike(
+    verifier:Verifier, # The bundled one; with any other the bundled one is asked
+    reference:np.ndarray, # Cleaned ink at `SIZE`, uint8
+    questioned:np.ndarray # Another
+)->list[np.ndarray]: # Over the box of the ink of the reference, then of the questioned one: log odds of two hands, NaN on paper
+    "What the network of points says of every place"
+    matcher = verifier.matcher if isinstance(verifier.matcher, EvidenceMatcher) else Verifier.load().matcher
+    return point_maps(matcher.evidence.points, *map(image_features, (reference, questioned)))
+
+def paint(
+    unlike:np.ndarray, # From `where_unlike`
+    margin:int=6 # Paper around the ink, pixels
+)->np.ndarray: # RGB, uint8, shape (H+2*margin,W+2*margin,3)
+    "Ink coloured by what the network says of it"
+    page = np.pad(unlike, margin, constant_values=np.nan)
+    colour = np.stack([np.interp(page, (-SURE,0,SURE), stops) for stops in zip(*HANDS)], -1)
+    return np.where(np.isnan(page)[...,None], 255, colour.round()).astype('uint8')
+
 def explain(
-    verifier:Verifier, # The bundled one, or with any other its ink
+    verifier:Verifier, # See `where_unlike`
     questioned:str|Path, # An image file
     reference:str|Path # Another
 ): # The matplotlib figure
-    "Draw where two signatures match and where they do not"
+    "Draw where two signatures look like one hand and where they do not"
     import matplotlib.pyplot as plt
-    inks = [preprocess(p, 'ink', SIZE)[...,0] for p in (reference, questioned)]
-    maps = match_map(*inks)
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+    maps = where_unlike(verifier, *(preprocess(p, 'ink', SIZE)[...,0] for p in (reference, questioned)))
     fig,axs = plt.subplots(1, 2, figsize=(9,2.6), layout='constrained')
-    for ax,ink,m,title in zip(axs, inks, maps, ('reference','questioned')):
-        rows,cols = (np.flatnonzero((ink>127).any(axis)) for axis in (1,0))
-        box = (cols[0]-.5, cols[-1]+.5, rows[-1]+.5, rows[0]-.5)
-        ax.imshow(255-ink, cmap='gray')
-        shown = ax.imshow(m, cmap='RdYlGn_r', alpha=.55, extent=box, vmin=0, vmax=.6, interpolation='bilinear')
-        ax.set(xticks=[], yticks=[], title=title, xlim=(-.5, ink.shape[1]-.5), ylim=(ink.shape[0]-.5, -.5))
-    fig.colorbar(shown, ax=axs, shrink=.8, label='no match nearby')
+    for ax,m,title in zip(axs, maps, ('reference','questioned')): ax.imshow(paint(m)); ax.set(xticks=[], yticks=[], title=title)
+    shades = plt.cm.ScalarMappable(Normalize(-SURE, SURE), LinearSegmentedColormap.from_list('hands', np.array(HANDS)/255))
+    fig.colorbar(shades, ax=axs, shrink=.8, label='log odds of another hand')
     return fig
 
 # %% ../nbs/06_verify.ipynb #58be5ab1
