@@ -367,9 +367,6 @@ _CIRCLES = (36.,20.,12.,8.) # How near a partner should be, round by round; pixe
 def _looks(features): # What is around points, rows of about unit length, shape (N,POINTS,200)
     return features['around'].astype('float32')/np.float32(255*3**.5)
 
-def _squares(u, v): # squared distances of all rows, (P,n,d), (P,m,d) -> (P,n,m)
-    return np.square(u).sum(2)[:,:,None]+np.square(v).sum(2)[:,None]-2*u@v.transpose(0,2,1)
-
 def _map(x, partner, weight, start):
     "The affine map from (y, x, 1) to the partners, shape (P,3,2); held to where it started as by three points 30 pixels away"
     to = (x*weight[...,None]).transpose(0,2,1)
@@ -380,12 +377,14 @@ def _partners(unlike, a, b, stretch):
     "For every point of a its partner in b, shape (P,n); how far it is from where the map would have it, shape (P,n,2); mean cost, shape (P,)"
     size = np.exp(np.log((b.std(1)+1)/(a.std(1)+1)).clip(-.5, .5)) if stretch else np.ones_like(a[:,0])
     start = np.stack([size*[[1,0]], size*[[0,1]], b.mean(1)-size*a.mean(1)], 1).astype('float32')
-    x,which,there = np.concatenate([a, np.ones_like(a[...,:1])], 2), np.arange(len(a))[:,None], start
+    one = np.ones_like(a[...,:1])
+    x,which,there,half = np.concatenate([a, one], 2), np.arange(len(a))[:,None], start, np.square(b).sum(2, keepdims=True)/2
     for circle in _CIRCLES:
         place = x@there
-        cost = unlike+_squares(place, b)/(2*circle**2)
+        cost = np.concatenate([place, -one], 2)@(np.concatenate([b, half], 2)/-circle**2).transpose(0,2,1)
+        cost += unlike # plus |place-b|²/(2 circle²), but for a part that is the same for all of b
         best = cost.argmin(2)
-        partner,least = b[which,best],np.take_along_axis(cost, best[...,None], 2)[...,0]
+        partner,least = b[which,best],np.take_along_axis(cost, best[...,None], 2)[...,0]+np.square(place).sum(2)/(2*circle**2)
         if circle!=_CIRCLES[-1]: there = _map(x, partner, np.exp(-4*least), start)
     return best, place-partner, least.mean(1)
 

@@ -178,7 +178,8 @@ def test_crafted_evidence(tmp_path, known):
     from siamese_sig.data import ASSETS
     with np.load(ASSETS/"verifier/evidence.npz") as f:
         good = {n: f[n] for n in f.files}
-    for change in (dict(weight=good["weight"][..., :3]), dict(broken_weight=good["broken_weight"][..., :3]), dict(center=np.zeros(3)), dict(distances=np.array(["x"])), {"bias": np.array([{}], object)}, dict(scale=np.full_like(good["scale"], np.nan))):
+    for change in (dict(weight=good["weight"][..., :3]), dict(broken_weight=good["broken_weight"][..., :3]), dict(center=np.zeros(3)), dict(distances=np.array(["x"])), {"bias": np.array([{}], object)}, dict(scale=np.full_like(good["scale"], np.nan)),
+                   {"points.first": good["points.first"][:3]}, {"points.crowd": good["points.crowd"][:, :3]}, {"points.third": np.full_like(good["points.third"], np.nan)}):
         shutil.rmtree(tmp_path/"v", ignore_errors=True)
         shutil.copytree(ASSETS/"verifier", tmp_path/"v")
         np.savez(tmp_path/"v/evidence.npz", **(good | change), allow_pickle=True)
