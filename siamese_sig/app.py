@@ -329,11 +329,11 @@ def _pick(gr, key, label, hint, most, accept='.png,.jpg,.jpeg,.tif,.tiff,.bmp,.w
 def examples()->dict[str,tuple[list,list]]: # Name -> ([(name, content)] known, the same of a questioned one)
     "Embedded signatures to try: the same writer's, two forgeries of which one is too good to tell, another writer's"
     images = read_images(embedded_data()).query("split=='test'")
-    own = images[images.writer==images.writer.iloc[0]]
+    own = images[images.writer==images.writer.unique()[1]]
     genuine,forged,other = own.path[~own.forged].tolist(),own.path[own.forged].tolist(),images.path[(images.writer!=own.writer.iloc[0]) & ~images.forged].iloc[0]
     load = lambda paths, what: [(f'{what}-{i+1}.png' if len(paths)>1 else f'{what}.png', Path(p).read_bytes()) for i,p in enumerate(paths)]
     return {name: (load(genuine[:3], 'known'), load([p], what)) for name,p,what in
-            (('Genuine',genuine[4],'genuine'), ('Forgery',forged[2],'forgery'), ('Better forgery',forged[0],'better-forgery'), ("Somebody else's",other,'another-writer'))}
+            (('Genuine',genuine[4],'genuine'), ('Forgery',forged[0],'forgery'), ('Better forgery',forged[1],'better-forgery'), ("Somebody else's",other,'another-writer'))}
 
 # %% ../nbs/08_app.ipynb #e3941c62
 def _settings(gr):
