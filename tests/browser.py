@@ -204,6 +204,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--figures", type=Path, help="folder for the screenshots")
     args = parser.parse_args()
+    if args.figures:
+        args.figures.mkdir(parents=True, exist_ok=True)
     try:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError:
