@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from siamese_sig.data import ink_pixels, preprocess, progress, read_images, read_rgb, write_whole
 from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
 from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, TRAITS, _training_pairs, adapt_evidence, evidence_logit,
-                                  image_features, load_evidence, nonnegative_logistic, pair_columns, redraw)
+                                  image_features, load_evidence, nonnegative_logistic, pair_columns, point_lessons, redraw)
 
 FAMILIES = {"texture": ("texture",), "traits": ("trait",), "network of points": ("points",), "whitened spaces": ("space",), "of these, pressure": ("space pressure",), "of these, opened ink": ("space opened",)}
 
@@ -237,10 +237,11 @@ def main():
             logit[held] = x[held][:, use]@weight+bias
         row(name, real, logit, args.repeats)
     def adapted():
+        lessons = point_lessons(features, real.writer, real.forged)
         logit = np.zeros(len(d))
         for people in folds:
-            held, own = np.isin(real.claimed, people), ~np.isin(real.writer, people) & ~real.forged
-            logit[held] = evidence_logit(adapt_evidence(evidence, features[own], real.writer[own]), features, real.a[held], real.b[held])
+            held, own = np.isin(real.claimed, people), ~np.isin(real.writer, people)
+            logit[held] = evidence_logit(adapt_evidence(evidence, features, real.writer, real.forged, own, lessons), features, real.a[held], real.b[held])
         return logit
     row("adapted to the other writers, six folds", real, kept(args.out/"logit-adapted.npy", adapted), args.repeats)
     changed_pens(real, features, evidence, args.out, args.pairs)

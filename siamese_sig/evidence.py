@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['SIZE', 'OPENING', 'RADII', 'LEGS', 'TRAITS', 'POINTS', 'FEATURES', 'DISTANCES', 'SPACES', 'OPENED', 'POINTED', 'KEPT',
-           'PEN_CHANGE', 'BROKEN', 'WIDEST', 'CHANGED', 'DIFFERENT', 'AS_WRITTEN', 'EVEN', 'OPEN', 'BLOT', 'redraw',
-           'image_features', 'pair_distances', 'Space', 'fit_space', 'space_vectors', 'space_distances', 'match_points',
-           'Points', 'point_vectors', 'point_logit', 'fit_points', 'point_maps', 'Evidence', 'nonnegative_logistic',
-           'pair_columns', 'fit_evidence', 'adapt_evidence', 'even_pens', 'evidence_logit', 'evidence_score',
-           'save_evidence', 'load_evidence']
+           'TAUGHT', 'PEN_CHANGE', 'BROKEN', 'WIDEST', 'CHANGED', 'DIFFERENT', 'AS_WRITTEN', 'EVEN', 'OPEN', 'BLOT',
+           'redraw', 'image_features', 'pair_distances', 'Space', 'fit_space', 'space_vectors', 'space_distances',
+           'match_points', 'Points', 'point_vectors', 'point_logit', 'Lessons', 'point_lessons', 'fit_points',
+           'adapt_points', 'point_maps', 'Evidence', 'nonnegative_logistic', 'pair_columns', 'fit_evidence',
+           'adapt_evidence', 'even_pens', 'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence']
 
 # %% ../nbs/05b_evidence.ipynb #3fd27770
 import functools, os
@@ -466,11 +466,35 @@ def _training_pairs(writer, forged, strangers, rng):
     a,b,y = [],[],[]
     for w in np.unique(writer):
         g,f,o = (np.flatnonzero(m) for m in ((writer==w)&~forged, (writer==w)&forged, (writer!=w)&~forged))
-        i,j = np.triu_indices(len(g), 1)
-        a += [g[i], np.repeat(g, len(f)), rng.choice(g, strangers)]
-        b += [g[j], np.tile(f, len(g)), rng.choice(o, strangers)]
-        y += [np.zeros(len(i), bool), np.ones(len(g)*len(f)+strangers, bool)]
+        (i,j),n = np.triu_indices(len(g), 1), strangers*(len(g)>0)*(len(o)>0)
+        a += [g[i], np.repeat(g, len(f)), rng.choice(g, n)]
+        b += [g[j], np.tile(f, len(g)), rng.choice(o, n)]
+        y += [np.zeros(len(i), bool), np.ones(len(g)*len(f)+n, bool)]
     return tuple(map(np.concatenate, (a,b,y)))
+
+class Lessons(NamedTuple):
+    "Pairs to learn from"
+    kind:np.ndarray # 0 genuine, 1 skilled, 2 random, shape (P,)
+    a:np.ndarray # Positions in the features, shape (P,)
+    b:np.ndarray # Likewise
+    matched:list # What `match_points` says of them, in fewer bytes
+
+def point_lessons(
+    features:np.ndarray, # Records, shape (N,)
+    writer:np.ndarray, # shape (N,)
+    forged:np.ndarray, # shape (N,), bool
+    strangers:int=8, # Random pairs of each writer
+    seed:int=0, # Of their draw
+)->Lessons:
+    "All genuine and skilled pairs and some random ones, matched"
+    a,b,y = _training_pairs(writer, forged, strangers, np.random.default_rng(seed))
+    parts = [match_points(features[a[k:k+64]], features[b[k:k+64]]) for k in progress(range(0, len(a), 64), "matching points")]
+    matched = [tuple(np.concatenate([p[way][n] for p in parts]).astype(kind) for n,kind in enumerate(('uint8','float16'))) for way in (0,1)]
+    return Lessons(y*(1+(writer[a]!=writer[b])), a, b, matched)
+
+def _of_these(lessons, use): # those of images in a mask alone
+    keep = use[lessons.a]&use[lessons.b]
+    return Lessons(*(v[keep] for v in lessons[:3]), [tuple(v[keep] for v in way) for way in lessons.matched])
 
 def _whitened(looks, partners, dims, shrink=.1):
     "Mean and axes: principal directions of (n,d), scaled so that partners (k,d) differ by one in all of them"
@@ -481,20 +505,30 @@ def _whitened(looks, partners, dims, shrink=.1):
     within += shrink*np.trace(within)/dims*np.eye(dims)
     return mean.astype('float32'), (axes@np.linalg.cholesky(np.linalg.inv(within))).astype('float32')
 
-def _trained(batches, steps, seed, hidden=(64,32), dropout=.3):
-    "Weights of the network; `batches()`: what it sees of 64 pairs, and which of them differ"
+def _batches(vectors, lessons, rng):
+    "64 pairs at a time, half genuine, .3 skilled, .2 random: what the network sees of them, and which differ"
+    kinds = [np.flatnonzero(lessons.kind==k) for k in range(3)]
+    while True:
+        p = np.concatenate([rng.choice(k, n) for k,n in zip(kinds, (32,19,13))])
+        yield _both_ways(vectors, [(best[p].astype(int),off[p]) for best,off in lessons.matched], lessons.a[p], lessons.b[p]), lessons.kind[p]>0
+
+def _trained(batches, steps, seed, start=None, hidden=(64,32), dropout=.3):
+    "Weights of the network, from scratch or from others"
     import keras # here, because only fitting needs it
     keras.utils.set_random_seed(seed)
-    some = np.concatenate([batches()[0].reshape(-1, batches()[0].shape[2]) for _ in range(8)])
+    some = np.concatenate([np.concatenate(next(batches)[0]) for _ in range(8)])
     mean,std = some.mean(0),some.std(0)+1e-6
     layers = [keras.layers.Dense(h, 'relu') for h in hidden]+[keras.layers.Dense(1)]
     x = seen = keras.Input((None,len(mean)))
     for layer in layers[:-1]: x = keras.layers.Dropout(dropout)(layer(x))
     model = keras.Model(seen, layers[-1](keras.ops.mean(x, 1)))
+    if start:
+        first = np.vstack([start[0][:-1]*std[:,None], _layer(mean, start[0])])
+        for layer,w in zip(layers, (first,*start[1:])): layer.set_weights([w[:-1],w[-1]])
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     model.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     for _ in progress(range(steps), "training the network of points"):
-        x,y = batches()
+        x,y = next(batches)
         model.train_on_batch((x-mean)/std, y[:,None].astype('float32'))
     first,second,third = (np.vstack([w, b]) for w,b in (layer.get_weights() for layer in layers))
     first[:-1] /= std[:,None]
@@ -511,22 +545,29 @@ def fit_points(
     seed:int=0,
 )->Points:
     "Axes whitened by partners in repetitions, and a network on top of them"
-    rng = np.random.default_rng(seed)
-    a,b,y = _training_pairs(writer, forged, 8, rng)
-    kinds = [np.flatnonzero(m) for m in (~y, y&(writer[a]==writer[b]), writer[a]!=writer[b])]
-    parts = [match_points(features[a[k:k+64]], features[b[k:k+64]]) for k in progress(range(0, len(a), 64), "matching points")]
-    matched = [tuple(np.concatenate([p[way][n] for p in parts]).astype(kind) for n,kind in enumerate(('uint8','float16'))) for way in (0,1)]
-    some = rng.choice(kinds[0], min(len(kinds[0]), 4000), replace=False)
+    lessons,rng = point_lessons(features, writer, forged, seed=seed), np.random.default_rng(seed)
+    same = np.flatnonzero(lessons.kind==0)
+    some = rng.choice(same, min(len(same), 4000), replace=False)
     looks = _looks(features[rng.choice(np.flatnonzero(~forged), min((~forged).sum(), 1200), replace=False)]).reshape(-1, 200)
-    differ = (_looks(features[a[some]])-np.take_along_axis(_looks(features[b[some]]), matched[0][0][some,:,None].astype(int), 1)).reshape(-1, 200)
+    differ = (_looks(features[lessons.a[some]])-np.take_along_axis(_looks(features[lessons.b[some]]), lessons.matched[0][0][some,:,None].astype(int), 1)).reshape(-1, 200)
     mean,axes = map(_rounded, _whitened(looks, differ, dims))
     others = (looks[rng.choice(len(looks), crowd, replace=False)]-mean)@axes
     points = Points(mean, axes, _rounded(_unit(others)), *[np.zeros((1,1))]*3)
     vectors = point_vectors(points, features).astype('float16')
-    def batches():
-        pairs = np.concatenate([rng.choice(k, n) for k,n in zip(kinds, (32,19,13))])
-        return _both_ways(vectors, [(best[pairs].astype(int),off[pairs]) for best,off in matched], a[pairs], b[pairs]), y[pairs]
-    return points._replace(**dict(zip(('first','second','third'), _trained(batches, steps, seed))))
+    return Points(*points[:3], *_trained(_batches(vectors, lessons, rng), steps, seed))
+
+def adapt_points(
+    points:Points, # To start from
+    features:np.ndarray, # Records, shape (N,)
+    lessons:Lessons, # Of all three kinds of pairs
+    steps:int, # Of training, 64 pairs each
+    share:float, # In [0,1]: 0 leaves the network as it is, 1 is as taught
+    seed:int=0,
+)->Points:
+    "The network taught by other pairs, part of the way: weights between those before and those after (WiSE-FT: Wortsman et al. 2022, Robust fine-tuning of zero-shot models)"
+    vectors = point_vectors(points, features).astype('float16')
+    taught = _trained(_batches(vectors, lessons, np.random.default_rng(seed)), steps, seed, start=points[3:])
+    return Points(*points[:3], *((1-share)*w+share*v for w,v in zip(points[3:], taught)))
 
 # %% ../nbs/05b_evidence.ipynb #pointsF
 def _painted(mask, said, reach=6.):
@@ -631,7 +672,7 @@ def fit_evidence(
     return Evidence(fitted, points, center, scale, weight, -_even(x@weight, y), left, -_even(x@left, y)) # so that 0 means an even chance of error
 
 # %% ../nbs/05b_evidence.ipynb #61e93305
-KEPT = 200 # Repetitions that the scatter of the synthetic writers counts as
+KEPT,TAUGHT = 200,40 # Repetitions that the scatter of the synthetic writers counts as; writers that what they taught the network counts as
 
 def _adapt_space(space, features, writer):
     "The same space, whitened by the scatter of these writers too"
@@ -644,12 +685,24 @@ def _adapt_space(space, features, writer):
 
 def adapt_evidence(
     evidence:Evidence, # To start from
-    features:np.ndarray, # Genuine signatures, records, shape (N,)
-    writer:np.ndarray, # shape (N,); at least two of some writer
+    features:np.ndarray, # Records, shape (N,)
+    writer:np.ndarray, # shape (N,); two genuine signatures of some writer
+    forged:np.ndarray, # shape (N,), bool
+    use:np.ndarray|None=None, # Which of them to learn from, shape (N,), bool; None: all
+    lessons:Lessons|None=None, # `point_lessons` of all of them, if there already
+    steps:int=25, # Of training the network of points, for each writer
+    seed:int=0,
 )->Evidence:
-    "The same evidence, its spaces whitened by how these writers vary too"
-    if len(np.unique(writer))==len(writer): raise DataError(f"{len(writer)} genuine signatures of {len(np.unique(writer))} writers; expected two of some writer")
-    return evidence._replace(spaces=tuple(_adapt_space(s, features, writer) for s in evidence.spaces))
+    "The same evidence, its spaces whitened by how these writers vary too, and its network of points taught by them; without forgeries it learns nothing"
+    use = np.ones(len(writer), bool) if use is None else use
+    own = use&~forged
+    people,count = np.unique(writer[own], return_counts=True)
+    if not (count>1).any(): raise DataError(f"{own.sum()} genuine signatures of {len(people)} writers; expected two of some writer")
+    spaces,points = tuple(_adapt_space(s, features[own], writer[own]) for s in evidence.spaces), evidence.points
+    if (use&forged).any() and len(people)>1:
+        known = _of_these(lessons or point_lessons(features, writer, forged, seed=seed), use)
+        if len(np.unique(known.kind))==3: points = adapt_points(points, features, known, steps*len(people), len(people)/(len(people)+TAUGHT), seed)
+    return evidence._replace(spaces=spaces, points=points)
 
 # %% ../nbs/05b_evidence.ipynb #32b2b994
 PEN_CHANGE = .3 # Log of the ratio of two line widths from which they are made even

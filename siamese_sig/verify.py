@@ -21,7 +21,7 @@ import lazy_loader, numpy as np
 from .data import (DataError, SIZES, about, asset, cached_rows, check_file, check_vacant, code_version, file_sha256, ink_mask, other_version, preprocess,
                               progress, read_json, read_rgb, read_rows, read_signatures, tell_unusable, whole_folder, write_whole)
 from .evaluate import FUSIONS, calibrate_references, fuse, probability
-from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, WIDEST, adapt_evidence, evidence_score, image_features, load_evidence, point_maps, save_evidence
+from .evidence import FEATURES, PEN_CHANGE, SIZE, TRAITS, WIDEST, adapt_evidence, evidence_score, image_features, load_evidence, point_lessons, point_maps, save_evidence
 
 # %% ../nbs/06_verify.ipynb #627e1642
 pd = lazy_loader.load('pandas') # loaded when first used, as in notebook 00
@@ -352,7 +352,7 @@ def adapt(
     root:str|Path, # Folders `NNN` and `NNN_forg`, or a data set in Kaggle's layout
     out:str|Path, # New folder, for `Verifier.load`
     start:str|Path|None=None, # Folder to start from; None: the bundled verifier
-    seed:int=0 # Of the fifths
+    seed:int=0 # Of the fifths, and of training
 )->Verifier:
     "Fit the verifier to writers of one's own"
     check_vacant(out)
@@ -367,7 +367,8 @@ def adapt(
     people = np.random.default_rng(seed).permutation(np.unique(writer))
     if len(people)<4: raise DataError(f"{root}: {len(people)} writers to adapt to; expected at least 4, some are needed for the thresholds")
     fifths = [people[i::5] for i in range(min(5, len(people)))]
-    def fit(use): return adapt_evidence(matcher.evidence, features[use&~forged], writer[use&~forged])
+    lessons = point_lessons(features, writer, forged, seed=seed)
+    def fit(use): return adapt_evidence(matcher.evidence, features, writer, forged, use, lessons, seed=seed)
     judges = [fit(~np.isin(writer, own)) for own in progress(fifths, 'adapting, once a fifth')]
     which = np.array([next(i for i,own in enumerate(fifths) if w in own) for w in writer])
     def compare(a, b):
