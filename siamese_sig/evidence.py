@@ -437,7 +437,8 @@ def _both_ways(vectors, matched, a, b):
     "What the network sees of pairs, given what `match_points` says: points of a and points of b one after the other, shape (P,2*POINTS,·)"
     out = []
     for (best,off),i,j in zip(matched, (a,b), (b,a)):
-        out.append(_beside(vectors[i], np.take_along_axis(vectors[j], best[...,None], 1), off))
+        u,v = (np.asarray(vectors[k], 'float32') for k in (i,j)) # half of the digits are enough to keep, and slow to work with
+        out.append(_beside(u, np.take_along_axis(v, best[...,None], 1), off))
     return np.concatenate(out, 1).astype('float32')
 
 def _layer(x, weight): return x@weight[:-1]+weight[-1]
