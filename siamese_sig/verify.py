@@ -369,7 +369,7 @@ def adapt(
     fifths = [people[i::5] for i in range(min(5, len(people)))]
     lessons = point_lessons(features, writer, forged, seed=seed)
     def fit(use): return adapt_evidence(matcher.evidence, features, writer, forged, use, lessons, seed=seed)
-    judges = [fit(~np.isin(writer, own)) for own in progress(fifths, 'adapting, once a fifth')]
+    judges = [fit(~np.isin(writer, own)) for own in fifths] # each with a bar of its own
     which = np.array([next(i for i,own in enumerate(fifths) if w in own) for w in writer])
     def compare(a, b):
         score = np.zeros(len(a))
