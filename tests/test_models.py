@@ -61,7 +61,7 @@ def crafted_layers(tmp_path):
             "download": dict(class_name="function", module="keras.utils", config="get_file", registered_name="get_file"),
             "unsafe": dict(class_name="function", module="keras.config", config="enable_unsafe_deserialization", registered_name="function"),
             "vocabulary": dict(class_name="StringLookup", module="keras.layers", config=dict(vocabulary="/etc/passwd")),
-            "saved model": dict(class_name="TFSMLayer", module="keras.layers", config=dict(filepath="/tmp/x")),
+            "saved model": dict(class_name="TFSMLayer", module="keras.layers", config=dict(filepath="/nowhere")),
             "other package": dict(class_name="Thing", module="evil.package", config={}), "numpy": dict(class_name="__numpy__", config=dict(value="x"))}
 
 
