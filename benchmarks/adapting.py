@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from siamese_sig.data import ASSETS, make_pairs, read_signatures
+from siamese_sig.core.files import ASSETS
+from siamese_sig.data import make_pairs
+from siamese_sig.core.layouts import read_signatures
 from siamese_sig.evaluate import eer, reference_trials, score_trials, writer_bootstrap
-from siamese_sig.evidence import _weighed, adapt_evidence, even_pens, fit_evidence, point_lessons
-from siamese_sig.verify import EvidenceMatcher, file_features
+from siamese_sig.verifier.evidence import _weighed, adapt_evidence, fit_evidence
+from siamese_sig.verifier.pens import even_pens
+from siamese_sig.verifier.point_network import point_lessons
+from siamese_sig.verifier.matchers import EvidenceMatcher, file_features
 
 
 def main():

@@ -26,7 +26,7 @@ from common import machine, row
 
 from siamese_sig import archive
 from siamese_sig.archive import Archive, EnrolParts, enrol
-from siamese_sig.data import default_data, read_images
+from siamese_sig.core.layouts import default_data, read_images
 from siamese_sig.verify import Verifier
 
 BIG = 200_000  # from so many rows on, 512 bytes each

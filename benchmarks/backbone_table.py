@@ -23,7 +23,7 @@ ROWS = {
     "InceptionV3, random weights": dict(backbone="InceptionV3", weights=None, frozen=True, sizes=((112, 208), (112, 112))),
     "Xception, random weights": dict(backbone="Xception", weights=None, frozen=True, sizes=((112, 208), (112, 112))),
 }
-PROTOCOLS, INPUTS = ("seed", "writer-disjoint"), ("seed", "ink")
+SPLITS, INPUTS = ("seed", "writer-disjoint"), ("seed", "ink")
 
 
 def measure(data, out, name, protocol, preprocess, seed):
@@ -51,7 +51,7 @@ def main():
     print("| backbone | protocol | sees | pixels | accuracy at 0.5, % | EER, % |\n|---|---|---|---|---|---|", flush=True)
     for name in ROWS:
         for preprocess in INPUTS:
-            for protocol in PROTOCOLS:
+            for protocol in SPLITS:
                 m = measure(args.data, args.out, name, protocol, preprocess, args.seed)
                 h, w = ROWS[name]["sizes"][INPUTS[::-1].index(preprocess)]
                 print(f"| {name} | {protocol} | {'scan' if preprocess == 'seed' else 'ink'} | {h} × {w} | "

@@ -20,10 +20,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from siamese_sig.data import ink_pixels, preprocess, progress, read_images, read_rgb, write_whole
+from siamese_sig.core.ink import ink_pixels, preprocess
+from siamese_sig.core.messages import progress
+from siamese_sig.core.layouts import read_images
+from siamese_sig.core.scan import read_rgb
+from siamese_sig.core.files import write_whole
 from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
-from siamese_sig.evidence import (DISTANCES, PEN_CHANGE, SIZE, TRAITS, _training_pairs, adapt_evidence, evidence_logit,
-                                  image_features, load_evidence, nonnegative_logistic, pair_columns, point_lessons, redraw)
+from siamese_sig.verifier.record import DISTANCES, image_features
+from siamese_sig.verifier.pens import PEN_CHANGE
+from siamese_sig.verifier.strokes import INK_SIZE, redraw
+from siamese_sig.verifier.shapes import TRAITS
+from siamese_sig.verifier.point_network import _training_pairs, point_lessons
+from siamese_sig.verifier.evidence import adapt_evidence, evidence_logit, load_evidence, nonnegative_logistic, pair_columns
 
 FAMILIES = {"texture": ("texture",), "traits": ("trait",), "network of points": ("points",), "whitened spaces": ("space",), "of these, pressure": ("space pressure",), "of these, opened ink": ("space opened",)}
 

@@ -13,7 +13,10 @@ from common import median_time, row
 from joblib import Parallel, delayed
 
 from siamese_sig.backbones import build_encoder
-from siamese_sig.data import load_images, pair_batches, preprocess, read_dataset
+from siamese_sig.core.images import load_images
+from siamese_sig.core.batches import pair_batches
+from siamese_sig.core.ink import preprocess
+from siamese_sig.core.layouts import read_dataset
 from siamese_sig.siamese import encode
 
 

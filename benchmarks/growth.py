@@ -10,7 +10,8 @@ import numpy as np
 from common import median_time, row
 
 from siamese_sig.backbones import build_encoder
-from siamese_sig.data import load_images, read_images
+from siamese_sig.core.images import load_images
+from siamese_sig.core.layouts import read_images
 from siamese_sig.siamese import build_head, score_pairs, siamese_model
 from siamese_sig.synth import synthesize
 

@@ -11,9 +11,12 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from siamese_sig.data import load_images, preprocess, read_images
+from siamese_sig.core.images import load_images
+from siamese_sig.core.ink import preprocess
+from siamese_sig.core.layouts import read_images
 from siamese_sig.evaluate import eer
-from siamese_sig.evidence import DISTANCES, SIZE, image_features, pair_distances
+from siamese_sig.verifier.record import DISTANCES, image_features, pair_distances
+from siamese_sig.verifier.strokes import INK_SIZE
 from siamese_sig.synth import hog_distances, ink_statistics, signature_ink
 
 

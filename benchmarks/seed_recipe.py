@@ -17,8 +17,9 @@ from common import median_time, row
 from PIL import Image
 
 from siamese_sig.backbones import build_encoder
-from siamese_sig.data import load_images, read_dataset
-from siamese_sig.evaluate import score_pairs
+from siamese_sig.core.images import load_images
+from siamese_sig.core.layouts import read_dataset
+from siamese_sig.siamese import score_pairs
 from siamese_sig.siamese import build_head, encode, siamese_model
 from siamese_sig.train import compile_model, load_run, run_data, train_run
 

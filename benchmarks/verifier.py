@@ -19,9 +19,11 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from siamese_sig.data import make_pairs, read_signatures
+from siamese_sig.data import make_pairs
+from siamese_sig.core.layouts import read_signatures
 from siamese_sig.evaluate import FUSIONS, calibration_metrics, eer, probability, reference_trials, score_trials, trial_metrics, writer_bootstrap
-from siamese_sig.verify import Verifier, file_features
+from siamese_sig.verify import Verifier
+from siamese_sig.verifier.matchers import file_features
 
 
 def percent(rate, interval): return f"{100*rate:.1f} [{100*interval[0]:.1f}, {100*interval[1]:.1f}]"

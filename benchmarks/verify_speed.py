@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 from common import median_time, row
 
-from siamese_sig.data import make_pairs, read_signatures
-from siamese_sig.verify import Verifier, score_file
+from siamese_sig.data import make_pairs
+from siamese_sig.core.layouts import read_signatures
+from siamese_sig.verify import Verifier
+from siamese_sig.score import score_file
 
 
 def main():

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from fit_evidence import corpus
 
-from siamese_sig.data import write_whole
+from siamese_sig.core.files import write_whole
 from siamese_sig.evaluate import calibrate_references
-from siamese_sig.verify import EvidenceMatcher
+from siamese_sig.verifier.matchers import EvidenceMatcher
 
 
 def main():

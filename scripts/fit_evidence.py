@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 
-from siamese_sig.data import code_version, progress, write_whole
-from siamese_sig.evidence import FEATURES, SIZE, fit_evidence, image_features, save_evidence
+from siamese_sig.core.cache import code_version
+from siamese_sig.core.messages import progress
+from siamese_sig.core.files import write_whole
+from siamese_sig.verifier.record import FEATURES, image_features
+from siamese_sig.verifier.strokes import INK_SIZE
+from siamese_sig.verifier.evidence import fit_evidence, save_evidence
 from siamese_sig.synth import signature_ink
 
 

@@ -2,7 +2,7 @@
 import argparse
 from pathlib import Path
 
-from siamese_sig.data import file_sha256
+from siamese_sig.core.files import file_sha256
 
 ASSETS = Path(__file__).parents[1]/"siamese_sig/assets"
 

@@ -24,7 +24,8 @@ import numpy as np
 import pandas as pd
 
 from siamese_sig.backbones import build_encoder, local_grid
-from siamese_sig.data import DataError, progress, write_whole
+from siamese_sig.core.messages import DataError, progress
+from siamese_sig.core.files import write_whole
 from siamese_sig.evaluate import calibrate_references, eer, writer_bootstrap
 from siamese_sig.siamese import batch_siamese, build_head, encode, score_features, siamese_model
 from siamese_sig.synth import synth_blocks, synth_images
@@ -166,7 +167,8 @@ def groups(writer, final):
 
 def real_ink(root, kept):
     "Ink, writer and forged of a data set in Kaggle's layout, kept in a file once read"
-    from siamese_sig.data import load_images, read_images
+    from siamese_sig.core.images import load_images
+    from siamese_sig.core.layouts import read_images
     if not kept.exists():
         table = read_images(root).drop_duplicates("sha256")
         x, at = load_images(table, "ink", SIZE)

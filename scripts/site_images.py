@@ -8,8 +8,9 @@ import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
 
-from siamese_sig.data import default_data, preprocess, read_images
-from siamese_sig.evidence import SIZE
+from siamese_sig.core.layouts import default_data, read_images
+from siamese_sig.core.ink import preprocess
+from siamese_sig.verifier.strokes import INK_SIZE
 from siamese_sig.verify import Verifier, paint, where_unlike
 
 IMAGES = Path(__file__).parents[1]/"nbs/images"

@@ -50,7 +50,10 @@ def main():
     import keras
 
     from siamese_sig.backbones import build_encoder
-    from siamese_sig.data import default_data, index_pairs, load_images, pair_batches, read_dataset, split_pairs
+    from siamese_sig.core.layouts import default_data, read_dataset
+    from siamese_sig.core.batches import index_pairs, pair_batches
+    from siamese_sig.core.images import load_images
+    from siamese_sig.data import split_pairs
     from siamese_sig.siamese import build_head, siamese_model
     from siamese_sig.train import compile_model
 

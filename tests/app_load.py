@@ -22,7 +22,7 @@ from PIL import Image
 
 from app_server import running
 
-from siamese_sig.data import embedded_data, read_images
+from siamese_sig.core.layouts import embedded_data, read_images
 from siamese_sig.verify import Verifier
 
 MEMORY = 2500  # MB that the server may hold at its peak

@@ -13,10 +13,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from siamese_sig.backbones import BACKBONES, build_encoder, local_grid  # noqa: E402
-from siamese_sig.data import pair_batches  # noqa: E402
-from siamese_sig.siamese import augmenter, build_head, encode, score_features, score_pairs, siamese_model  # noqa: E402
-from siamese_sig.train import compile_model, read_network  # noqa: E402
+from siamese_sig.backbones import BACKBONES, build_encoder, local_grid# noqa: E402
+from siamese_sig.core.batches import pair_batches# noqa: E402
+from siamese_sig.siamese import augmenter, build_head, encode, score_features, score_pairs, siamese_model# noqa: E402
+from siamese_sig.train import compile_model
+from siamese_sig.core.networks import read_network# noqa: E402
 
 CASES = {  # name: (backbone, size, alpha, frozen, augmented)
     "custom_cnn": ("custom_cnn", (40, 72), 1., False, True),

@@ -17,7 +17,7 @@ from PIL import Image
 
 from app_server import running
 
-from siamese_sig.data import embedded_data, read_images
+from siamese_sig.core.layouts import embedded_data, read_images
 from siamese_sig.verify import Verifier
 
 SAYS = dict(genuine="Looks genuine", forged="Looks forged", inconclusive="Inconclusive")

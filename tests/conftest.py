@@ -55,7 +55,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def people(cache):
     "Embedded signatures: {writer: (genuine files, forged files)} of the test writers"
-    from siamese_sig.data import embedded_data
+    from siamese_sig.core.layouts import embedded_data
     root = embedded_data()/"test"
     return {p.name: tuple(sorted(map(str, (root/f"{p.name}{kind}").iterdir())) for kind in ("", "_forg"))
             for p in sorted(root.iterdir()) if not p.name.endswith("_forg")}

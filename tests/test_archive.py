@@ -20,8 +20,10 @@ from test_models import spoilt
 
 from siamese_sig import archive
 from siamese_sig.archive import EnrolParts, enrol, forget, read_enrolled, score_parts
-from siamese_sig.data import DataError, left_over
-from siamese_sig.verify import Verifier, score_file
+from siamese_sig.core.messages import DataError
+from siamese_sig.core.files import left_over
+from siamese_sig.verify import Verifier
+from siamese_sig.score import score_file
 
 needs_ray = pytest.mark.skipif(not __import__("importlib.util").util.find_spec("ray"), reason="Ray is not installed: pip install 'siamese_sig[cluster]'")
 PART = 6
@@ -358,7 +360,7 @@ def enrol_some(source, out, parts, monkeypatch):
 
 
 def test_two_at_once(people_few, tmp_path, monkeypatch):
-    from siamese_sig.data import only_one
+    from siamese_sig.core.files import only_one
     out = tmp_path/"refs.parquet"
     enrol_some(people_few, out, 1, monkeypatch)
     with only_one(out):

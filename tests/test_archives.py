@@ -8,7 +8,8 @@ import zipfile
 import pytest
 from conftest import cli
 
-from siamese_sig.data import DataError, unzip
+from siamese_sig.core.messages import DataError
+from siamese_sig.core.unzip import unzip
 
 
 def packed(path, *entries, method=zipfile.ZIP_DEFLATED):

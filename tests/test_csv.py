@@ -14,8 +14,10 @@ from conftest import cli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siamese_sig.data import DataError, read_pairs, read_rows
-from siamese_sig.verify import inside
+from siamese_sig.core.messages import DataError
+from siamese_sig.core.layouts import read_pairs
+from siamese_sig.core.files import read_rows
+from siamese_sig.score import inside
 
 
 @pytest.fixture(scope="module")

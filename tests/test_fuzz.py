@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from siamese_sig.data import DataError, read_rgb, read_rows
-from siamese_sig.verify import read_questions
+from siamese_sig.core.messages import DataError
+from siamese_sig.core.scan import read_rgb
+from siamese_sig.core.files import read_rows
+from siamese_sig.score import read_questions
 
 TEMPLATES = {"a.png": {}, "i.png": dict(bits=2), "a.jpg": {}, "p.jpg": dict(progressive=True), "a.tif": {}, "l.tif": dict(compression="tiff_lzw"), "g.tif": dict(compression="tiff_adobe_deflate"),
              "j.tif": dict(compression="jpeg"), "a.bmp": {}, "a.webp": {}, "l.webp": dict(lossless=True)}
@@ -105,7 +107,7 @@ def fuzz_rows(folder, seconds, seed=0):
     "(files tried, read, refused)"
     import pandas as pd
 
-    from siamese_sig.data import read_pairs
+    from siamese_sig.core.layouts import read_pairs
     images = pd.DataFrame(dict(path=[f"/x/{n}" for n in ("a/1.png", "a/2.png", "b/2.png")]))
     rng, path = np.random.default_rng(seed), folder/"case.csv"
     end, tried, read = time.process_time()+seconds, 0, 0

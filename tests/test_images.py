@@ -52,13 +52,14 @@ def test_as_a_process(hard, known, name):
 @pytest.mark.parametrize("name", ["16-bit.png", "16-bit.tif", "16-bit-colour.png", "cmyk.tif", "rgba.png", "grey-alpha.png", "webp.webp", "bmp.bmp", "no-suffix"])
 def test_same_pixels_same_ink(hard, known, name):
     "What only the file differs in, the ink does not"
-    from siamese_sig.data import preprocess
+    from siamese_sig.core.ink import preprocess
     assert np.array_equal(preprocess(hard/name), preprocess(known[0]))
 
 
 def test_cut_anywhere(tmp_path, scan):
     "A file cut short is refused or, where only what follows the pixels is missing, reads as the whole one"
-    from siamese_sig.data import DataError, read_rgb
+    from siamese_sig.core.messages import DataError
+    from siamese_sig.core.scan import read_rgb
     cases = 0
     for name, kw in {"a.png": {}, "a.jpg": {}, "p.jpg": dict(progressive=True), "a.bmp": {}, "a.tif": {}, "l.tif": dict(compression="tiff_lzw"),
                      "d.tif": dict(compression="tiff_adobe_deflate"), "a.webp": {}}.items():
@@ -187,7 +188,8 @@ def test_blank_is_nobodys_signature_to_a_network(known, tmp_path, scan, people, 
 @given(st.integers(0, 255), st.floats(0, 60), st.integers(0, 2**31), st.sampled_from([(1, 1), (3, 200), (60, 180), (300, 700)]), st.booleans())
 def test_noise_is_refused(level, spread, seed, size, shaded):
     "Paper of any grey with noise of any strength, lit from one side or not, holds no ink"
-    from siamese_sig.data import DataError, ink_pixels
+    from siamese_sig.core.messages import DataError
+    from siamese_sig.core.ink import ink_pixels
     page = level+spread*np.random.default_rng(seed).normal(size=size)
     if shaded:
         page = page*np.linspace(1, .5, size[1])

@@ -14,7 +14,7 @@ from conftest import cli
 from nursery import Nursery
 from test_images import data_set
 
-from siamese_sig.data import left_over
+from siamese_sig.core.files import left_over
 
 SMALL = "--epochs", 3, "--steps-per-epoch", 3, "--size", "24x40", "--batch-size", 8, "--learning-rate", .001
 
@@ -43,7 +43,7 @@ def finished(tmp_path_factory, nursery, small):
 
 
 def weights(run):
-    from siamese_sig.train import read_network
+    from siamese_sig.core.networks import read_network
     return read_network(run/"model.keras").get_weights()
 
 
@@ -285,7 +285,7 @@ def test_two_runs_into_one_folder(small, tmp_path, finished):
 
 
 def test_resume_beside_a_training(small, finished, tmp_path):
-    from siamese_sig.data import only_one
+    from siamese_sig.core.files import only_one
     shutil.copytree(finished[0], tmp_path/"run")
     with only_one(tmp_path/"run"):
         _, _, err = cli("train", "--resume", tmp_path/"run", code=2)

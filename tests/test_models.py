@@ -175,7 +175,7 @@ def test_calibration_of_nonsense(copy, known, field):
 
 def test_crafted_evidence(tmp_path, known):
     "A folder that claims to be an adapted verifier"
-    from siamese_sig.data import ASSETS
+    from siamese_sig.core.files import ASSETS
     with np.load(ASSETS/"verifier/evidence.npz") as f:
         good = {n: f[n] for n in f.files}
     for change in (dict(weight=good["weight"][..., :3]), dict(broken_weight=good["broken_weight"][..., :3]), dict(center=np.zeros(3)), dict(distances=np.array(["x"])), {"bias": np.array([{}], object)}, dict(scale=np.full_like(good["scale"], np.nan)),

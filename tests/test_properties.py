@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from siamese_sig.data import DataError, ink_pixels, read_rgb
+from siamese_sig.core.messages import DataError
+from siamese_sig.core.ink import ink_pixels
+from siamese_sig.core.scan import read_rgb
 from siamese_sig.evaluate import eer, far_frr, frr_at_far, threshold_at_far
-from siamese_sig.evidence import SIZE, image_features
+from siamese_sig.verifier.strokes import INK_SIZE
+from siamese_sig.verifier.record import image_features
 from siamese_sig.verify import Verifier
 
 # Stated tolerances, in the unit of the score (0..1; the verdicts' thresholds lie near .5)
@@ -81,7 +84,7 @@ def unlined(pool):
     A straight stroke over .3 of the page's width is a ruler's to `ink_mask`; on a wider page the same stroke is ink. That is a
     limit of the cleaner, not of the score. It concerns four of these 36 scans, which are cropped to the ink.
     """
-    from siamese_sig.data import ink_mask
+    from siamese_sig.core.ink import ink_mask
     kept = Pool(p for p in pool if ink_mask(p[2]).sum() == ink_mask(padded(p[2], 300, 300, 300, 300)).sum())
     assert len(kept) >= 32
     return kept
