@@ -16,9 +16,9 @@ from siamese_sig.core.files import ASSETS
 from siamese_sig.data import make_pairs
 from siamese_sig.core.layouts import read_signatures
 from siamese_sig.evaluate import eer, reference_trials, score_trials, writer_bootstrap
-from siamese_sig.verifier.evidence import _weighed, adapt_evidence, fit_evidence
+from siamese_sig.verifier.evidence import weigh, adapt_evidence, fit_evidence
 from siamese_sig.verifier.pens import even_pens
-from siamese_sig.verifier.point_network import point_lessons
+from siamese_sig.verifier.point_network import make_pair_set
 from siamese_sig.verifier.matchers import EvidenceMatcher, file_features
 
 
@@ -39,7 +39,7 @@ def main():
 
     def measure(evidence):
         "Score of all pairs, and EER of 1 (all pairs), 5 and 10 references with the shipped rule"
-        score = 1/(1+np.exp(-_weighed(evidence, *even)))
+        score = 1/(1+np.exp(-weigh(evidence, *even)))
         compare = lambda i, j: score[[place[min(p), max(p)] for p in zip(i.tolist(), j.tolist())]]
         rates = [eer(score, forged)[0]]
         for k in (5, 10):
@@ -55,7 +55,7 @@ def main():
         use = own.writer.isin(some).to_numpy()
         return fit_evidence(features[0][use], own.writer.to_numpy()[use], own.forged.to_numpy()[use], steps=25*len(some))
 
-    lessons = point_lessons(features[0], own.writer.to_numpy(), own.forged.to_numpy())
+    lessons = make_pair_set(features[0], own.writer.to_numpy(), own.forged.to_numpy())
     people, rng = np.unique(own.writer), np.random.default_rng(0)
     zero, rates = measure(matcher.evidence)
     print(f"{len(people)} writers to adapt to, {len(np.unique(writer))} test writers, {len(a)} pairs\n\n| weights | 1 reference | less than zero-shot | 5 | 10 |\n|---|---|---|---|---|")

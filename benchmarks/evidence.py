@@ -27,10 +27,10 @@ from siamese_sig.core.scan import read_rgb
 from siamese_sig.core.files import write_whole
 from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
 from siamese_sig.verifier.record import DISTANCES, image_features
-from siamese_sig.verifier.pens import PEN_CHANGE
+from siamese_sig.verifier.pens import PEN_CHANGE_LOG_RATIO
 from siamese_sig.verifier.strokes import INK_SIZE, redraw
 from siamese_sig.verifier.shapes import TRAITS
-from siamese_sig.verifier.point_network import _training_pairs, point_lessons
+from siamese_sig.verifier.point_network import training_pairs, make_pair_set
 from siamese_sig.verifier.evidence import adapt_evidence, evidence_logit, load_evidence, nonnegative_logistic, pair_columns
 
 FAMILIES = {"texture": ("texture",), "traits": ("trait",), "network of points": ("points",), "whitened spaces": ("space",), "of these, pressure": ("space pressure",), "of these, opened ink": ("space opened",)}
@@ -123,7 +123,7 @@ def changed_pens(real, features, evidence, out, pairs):
         inks = [np.uint8(255)*_fitted(redraw(x > 127, by)) for x in real.ink]
         both = np.concatenate([features, measured(out/f"features{by:+}.npy", inks)])
         cells = []
-        for change in (np.inf, PEN_CHANGE):
+        for change in (np.inf, PEN_CHANGE_LOG_RATIO):
             score = kept(out/f"logit{by:+}-{change}.npy", functools.partial(evidence_logit, evidence, both, a, b+len(features), change))
             threshold.setdefault(change, eer(score, forged)[1])
             cells.append(f"{100*eer(score, forged)[0]:.1f}; " + ", ".join(f"{100*v:.1f}" for v in far_frr(score, forged, threshold[change])))
@@ -220,7 +220,7 @@ def main():
     with np.load(args.synthetic) as f:
         made, writer, forged = f["features"], f["writer"], f["forged"]
     rest = np.flatnonzero(writer > np.median(writer))
-    sa, sb, y = _training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
+    sa, sb, y = training_pairs(writer[rest], forged[rest], 8, np.random.default_rng(0))
     sd = kept(args.out/"columns-synthetic.npy", lambda: pair_columns(evidence.spaces, evidence.points, made, rest[sa], rest[sb]))
     x, sx = ((v-evidence.center)/evidence.scale for v in (d, sd))
     names = np.array(DISTANCES+tuple(f"space {s.part}" for s in evidence.spaces for _ in range(2))+("points",)+tuple(f"mean {n}" for n in TRAITS))
@@ -245,7 +245,7 @@ def main():
             logit[held] = x[held][:, use]@weight+bias
         row(name, real, logit, args.repeats)
     def adapted():
-        lessons = point_lessons(features, real.writer, real.forged)
+        lessons = make_pair_set(features, real.writer, real.forged)
         logit = np.zeros(len(d))
         for people in folds:
             held, own = np.isin(real.claimed, people), ~np.isin(real.writer, people)
@@ -255,7 +255,7 @@ def main():
     changed_pens(real, features, evidence, args.out, args.pairs)
     print()
     control(real, features["traits"], made["traits"], forged)
-    print(f"pen change {PEN_CHANGE}")
+    print(f"pen change {PEN_CHANGE_LOG_RATIO}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from .core.layouts import IMAGE_SUFFIXES
 from .evaluate import check_point
 from .verifier.matchers import EvidenceMatcher
 from .verify import Enrolled, MOST_REFERENCES, Verifier
-from .score import ANSWER, answers, find_images, read_questions
+from .score import ANSWER_COLUMNS, answers, find_images, read_questions
 
 # %% ../nbs/09_archive.ipynb #8bdfbcae
 PART = 1024 # Rows of a part; a multiple of the questions that are answered together
@@ -650,11 +650,11 @@ def score_parts(
     if enrolled: Archive(enrolled, verifier) # before anything is begun
     header = next(read_questions(pairs, known))
     identity = dict(questions=file_sha256(pairs), fingerprint=verifier.matcher.fingerprint, references=verifier.references, point=point, band=band, **here)
-    work,old = out.with_name(out.name+'.parts'), [i for i,c in enumerate(header) if c not in ANSWER]
+    work,old = out.with_name(out.name+'.parts'), [i for i,c in enumerate(header) if c not in ANSWER_COLUMNS]
     made = _begin_score(work, json.loads(json.dumps(identity)), pairs, known, part)
     with only_one(work):
         run_parts(ScoreParts(work, here.pop('images'), old, point=point, band=band, **here), made['parts'], made['rows'], 'verifying', engine, workers, address)
-        n,bad = _join(work, made['parts'], [*(header[i] for i in old), *ANSWER], out)
+        n,bad = _join(work, made['parts'], [*(header[i] for i in old), *ANSWER_COLUMNS], out)
         shutil.rmtree(work)
     return n, bad
 

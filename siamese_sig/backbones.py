@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['BACKBONES', 'LOCAL', 'WHOLE', 'Backbone', 'local_grid', 'build_encoder', 'backbone_table']
+__all__ = ['BACKBONES', 'CELL_FEATURES', 'WHOLE_FEATURES', 'Backbone', 'local_grid', 'build_encoder', 'backbone_table']
 
 # %% ../nbs/01_backbones.ipynb #e9b2b739
 import os
@@ -54,7 +54,7 @@ def _custom_cnn(input_shape):
         layers.Flatten(), layers.Dense(256, activation='relu')], name='custom_cnn')
 
 # %% ../nbs/01_backbones.ipynb #5ac7effc
-LOCAL,WHOLE = 64,128 # Length of the vector of a cell, and of that of the whole
+CELL_FEATURES,WHOLE_FEATURES = 64,128 # Length of the vector of a cell, and of that of the whole
 
 def local_grid(
     name:str, # A key of `BACKBONES`
@@ -74,9 +74,9 @@ def _signature(input_shape):
     x = conv(conv(x, 64, 3, 2), 64, 3, 2)
     x = layers.add([x, conv(conv(x, 64), 64)])
     x = conv(x, 96, 3, (1,2))
-    cells = layers.UnitNormalization()(layers.Reshape((-1, LOCAL))(layers.Conv2D(LOCAL, 1)(x)))
+    cells = layers.UnitNormalization()(layers.Reshape((-1, CELL_FEATURES))(layers.Conv2D(CELL_FEATURES, 1)(x)))
     short = layers.Flatten()(layers.Conv2D(24, 1)(layers.AveragePooling2D((2,1), padding='same')(x)))
-    whole = layers.UnitNormalization()(layers.Dense(WHOLE)(layers.Dropout(.2)(short)))
+    whole = layers.UnitNormalization()(layers.Dense(WHOLE_FEATURES)(layers.Dropout(.2)(short)))
     ink = layers.Flatten()(layers.AveragePooling2D((16,32), padding='same')(image))
     return keras.Model(image, layers.Concatenate()([layers.Flatten()(cells), ink, whole]), name='signature')
 

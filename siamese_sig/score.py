@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['BLOCK', 'ANSWER', 'inside', 'read_questions', 'find_images', 'answers', 'score_file']
+__all__ = ['QUESTIONS_PER_BLOCK', 'ANSWER_COLUMNS', 'inside', 'read_questions', 'find_images', 'answers', 'score_file']
 
 # %% ../nbs/07_score.ipynb #785a976a
 import csv, hashlib, json, os
@@ -74,8 +74,8 @@ def find_images(
     return find
 
 # %% ../nbs/07_score.ipynb #1b24c3a5
-BLOCK = 256 # Questions that are answered together
-ANSWER = ('score','p_forged','verdict','error') # Columns of an answer
+QUESTIONS_PER_BLOCK = 256 # Questions that are answered together
+ANSWER_COLUMNS = ('score','p_forged','verdict','error') # Columns of an answer
 
 def answers(
     verifier:Verifier,
@@ -83,10 +83,10 @@ def answers(
     find, # As of `find_images`
     point:str='balanced', # One of `OPERATING_POINTS`
     band:float=.1 # See `Verifier.judge_sets`
-): # Fields and `ANSWER` of each
+): # Fields and `ANSWER_COLUMNS` of each
     "The questions with their answers, one by one"
     rows = iter(rows)
-    for some in iter(lambda: list(islice(rows, BLOCK)), []):
+    for some in iter(lambda: list(islice(rows, QUESTIONS_PER_BLOCK)), []):
         features,sets = find([row for _,row in some])
         asked = dict(zip((row for _,row in some), sets))
         good = [row for row,s in asked.items() if not isinstance(s, str)]
@@ -120,8 +120,8 @@ def score_file(
     def write(file):
         nonlocal bad
         with open(file, 'w', encoding='utf-8', newline='') as f:
-            old = [i for i,c in enumerate(header) if c not in ANSWER] # answers of an earlier time go
-            (w := csv.writer(f, lineterminator='\n')).writerow([*(header[i] for i in old), *ANSWER])
+            old = [i for i,c in enumerate(header) if c not in ANSWER_COLUMNS] # answers of an earlier time go
+            (w := csv.writer(f, lineterminator='\n')).writerow([*(header[i] for i in old), *ANSWER_COLUMNS])
             for fields,found in answers(verifier, progress(islice(read_questions(pairs, known), 1, None), 'verifying', n), find, point, band):
                 bad += bool(found[-1])
                 w.writerow([*(fields[i] for i in old), *found])

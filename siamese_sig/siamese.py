@@ -16,7 +16,7 @@ import keras, numpy as np
 
 from .core.messages import DataError, progress
 from .core.cache import cached_rows
-from .backbones import LOCAL, keras
+from .backbones import CELL_FEATURES, keras
 
 # %% ../nbs/02_siamese.ipynb #f1534c78
 @keras.saving.register_keras_serializable('siamese_sig')
@@ -43,9 +43,9 @@ class LocalMatch(keras.layers.Layer):
 
     def _parts(self, v):
         n = self.apart.shape[0]
-        cells,ink,whole = keras.ops.split(v, [LOCAL*n, (LOCAL+1)*n], axis=1)
+        cells,ink,whole = keras.ops.split(v, [CELL_FEATURES*n, (CELL_FEATURES+1)*n], axis=1)
         ink = keras.ops.sqrt(ink+1e-6)
-        return keras.ops.reshape(cells, (-1,n,LOCAL)), ink/keras.ops.sum(ink, 1, keepdims=True), whole
+        return keras.ops.reshape(cells, (-1,n,CELL_FEATURES)), ink/keras.ops.sum(ink, 1, keepdims=True), whole
 
     def call(self, inputs): # Two (P,F) -> (P,2), about 0 for two images of the same
         (la,ia,wa),(lb,ib,wb) = map(self._parts, inputs)

@@ -6,8 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['MOST_REFERENCES', 'HANDS', 'SURE', 'Verdict', 'Enrolled', 'read_references', 'Verifier', 'where_unlike', 'paint',
-           'explain', 'calibrate', 'adapt']
+__all__ = ['MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS', 'Verdict', 'Enrolled', 'read_references', 'Verifier',
+           'where_unlike', 'paint', 'explain', 'calibrate', 'adapt']
 
 # %% ../nbs/06_verify.ipynb #b43c62d4
 import csv, hashlib, json, os
@@ -26,7 +26,7 @@ from .core.images import tell_unusable
 from .evaluate import FUSIONS, calibrate_references, check_point, fuse, probability
 from .verifier.strokes import INK_SIZE
 from .verifier.record import image_features
-from .verifier.point_network import point_lessons, point_maps
+from .verifier.point_network import make_pair_set, point_maps
 from .verifier.evidence import adapt_evidence, evidence_score, save_evidence
 from .verifier.matchers import EvidenceMatcher, RunMatcher, file_features
 
@@ -147,8 +147,8 @@ class Verifier:
         return self.judge(np.stack(features), point, band)
 
 # %% ../nbs/06_verify.ipynb #054152ad
-HANDS = (18,97,160),(155,138,147),(209,72,15) # RGB of ink by the same hand, undecided, by another hand
-SURE = 4. # Log odds of ink that is drawn in full colour
+HAND_COLOURS = (18,97,160),(155,138,147),(209,72,15) # RGB of ink by the same hand, undecided, by another hand
+FULL_COLOUR_LOG_ODDS = 4. # Log odds of ink that is drawn in full colour
 
 def where_unlike(
     verifier:Verifier, # The bundled one; with any other the bundled one is asked
@@ -165,7 +165,7 @@ def paint(
 )->np.ndarray: # RGB, uint8, shape (H+2*margin,W+2*margin,3)
     "Ink coloured by what the network says of it"
     page = np.pad(unlike, margin, constant_values=np.nan)
-    colour = np.stack([np.interp(page, (-SURE,0,SURE), stops) for stops in zip(*HANDS)], -1)
+    colour = np.stack([np.interp(page, (-FULL_COLOUR_LOG_ODDS,0,FULL_COLOUR_LOG_ODDS), stops) for stops in zip(*HAND_COLOURS)], -1)
     return np.where(np.isnan(page)[...,None], 255, colour.round()).astype('uint8')
 
 def explain(
@@ -179,7 +179,7 @@ def explain(
     maps = where_unlike(verifier, *(preprocess(p, 'ink', INK_SIZE)[...,0] for p in (reference, questioned)))
     fig,axs = plt.subplots(1, 2, figsize=(9,2.6), layout='constrained')
     for ax,m,title in zip(axs, maps, ('reference','questioned')): ax.imshow(paint(m)); ax.set(xticks=[], yticks=[], title=title)
-    shades = plt.cm.ScalarMappable(Normalize(-SURE, SURE), LinearSegmentedColormap.from_list('hands', np.array(HANDS)/255))
+    shades = plt.cm.ScalarMappable(Normalize(-FULL_COLOUR_LOG_ODDS, FULL_COLOUR_LOG_ODDS), LinearSegmentedColormap.from_list('hands', np.array(HAND_COLOURS)/255))
     fig.colorbar(shades, ax=axs, shrink=.8, label='log odds of another hand')
     return fig
 
@@ -222,7 +222,7 @@ def adapt(
     people = np.random.default_rng(seed).permutation(np.unique(writer))
     if len(people)<4: raise DataError(f"{root}: {len(people)} writers to adapt to; expected at least 4, some are needed for the thresholds")
     fifths = [people[i::5] for i in range(min(5, len(people)))]
-    lessons = point_lessons(features, writer, forged, seed=seed)
+    lessons = make_pair_set(features, writer, forged, seed=seed)
     def fit(use): return adapt_evidence(matcher.evidence, features, writer, forged, use, lessons, seed=seed)
     judges = [fit(~np.isin(writer, own)) for own in fifths] # each with a bar of its own
     which = np.array([next(i for i,own in enumerate(fifths) if w in own) for w in writer])

@@ -104,7 +104,7 @@ def questions(folder, source, n=40):
 @pytest.fixture
 def blocks(monkeypatch):
     "Blocks as small as the parts of these tests: with others, the last digit of a score may differ"
-    monkeypatch.setattr("siamese_sig.verify.BLOCK", 7)
+    monkeypatch.setattr("siamese_sig.verify.QUESTIONS_PER_BLOCK", 7)
 
 
 def test_questions_in_parts(people_few, refs, tmp_path, blocks):

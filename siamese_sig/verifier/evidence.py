@@ -6,8 +6,9 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['SPACES', 'OPENED', 'POINTED', 'KEPT', 'TAUGHT', 'Evidence', 'nonnegative_logistic', 'pair_columns', 'fit_evidence',
-           'adapt_evidence', 'evidence_logit', 'evidence_score', 'save_evidence', 'load_evidence']
+__all__ = ['SPACES', 'OPENED_SHARE', 'POINTS_SHARE', 'PRIOR_REPETITIONS', 'PRIOR_WRITERS', 'Evidence', 'nonnegative_logistic',
+           'pair_columns', 'fit_evidence', 'adapt_evidence', 'weigh', 'evidence_logit', 'evidence_score',
+           'save_evidence', 'load_evidence']
 
 # %% ../../nbs/verifier/08_evidence.ipynb #710416d9
 import functools, os
@@ -26,10 +27,10 @@ from .record import DISTANCES, pair_distances
 from .spaces import (
     Space, _raw, _rounded, _within_writers, fit_space, space_distances, space_vectors)
 from siamese_sig.verifier.point_network import (
-    PairSet, PointNetwork, _of_these, _training_pairs, adapt_points, fit_points, point_lessons,
+    PairSet, PointNetwork, only_among, training_pairs, adapt_points, fit_points, make_pair_set,
     point_logit, point_vectors)
 from .pens import (
-    AS_WRITTEN, BLOT, CHANGED, DIFFERENT, OPEN, PEN_CHANGE, even_pens)
+    AS_WRITTEN, BLOT, PEN_CHANGE_LOG_ODDS, BLOT_LOG_ODDS, OPEN, PEN_CHANGE_LOG_RATIO, even_pens)
 
 # %% ../../nbs/verifier/08_evidence.ipynb #cb7f5429
 SPACES = (('lbp',120), ('lbp_4',120), ('directions',150), ('pressure',150), ('opened_lbp',120), ('opened_lbp_4',120), ('opened_directions',150)) # Part, directions
@@ -82,7 +83,7 @@ def _equal_error_threshold(z, forged):
     genuine,other = (np.searchsorted(np.sort(z[m]), t, 'right')/m.sum() for m in (~forged, forged))
     return t[np.abs(genuine+other-1).argmin()]
 
-OPENED,POINTED = .4,.5 # Share of the evidence of the opened ink and of pressure beside that of the ink as written; of the network of points, beside both as they spread
+OPENED_SHARE,POINTS_SHARE = .4,.5 # Share of the evidence of the opened ink and of pressure beside that of the ink as written; of the network of points, beside both as they spread
 
 def fit_evidence(
     features:np.ndarray, # Records, shape (N,)
@@ -102,25 +103,25 @@ def fit_evidence(
     fitted = tuple(fit_space(features[first&~forged], writer[first&~forged], *s) for s in spaces)
     points = fit_points(features[first], writer[first], forged[first], seed=seed, **network)
     rest = np.flatnonzero(~first)
-    a,b,y = _training_pairs(writer[rest], forged[rest], strangers, np.random.default_rng(seed))
+    a,b,y = training_pairs(writer[rest], forged[rest], strangers, np.random.default_rng(seed))
     x = pair_columns(fitted, points, features, rest[a], rest[b])
     center,scale,weight,left = x.mean(0), x.std(0)+1e-9, *np.zeros((2,x.shape[1]))
     x = (x-center)/scale
     said = x.shape[1]-len(TRAITS)-1
     use = np.r_[np.setdiff1d(np.arange(said), opened), said+1+TRAITS.index('pen')]
     weight[use] = nonnegative_logistic(x[:,use], y, strength, free=1)[0]
-    weight[pressed] += OPENED*nonnegative_logistic(x[:,pressed], y, strength)[0]
-    weight[said] = POINTED*(x@weight).std()
+    weight[pressed] += OPENED_SHARE*nonnegative_logistic(x[:,pressed], y, strength)[0]
+    weight[said] = POINTS_SHARE*(x@weight).std()
     left[opened] = nonnegative_logistic(x[:,opened], y, strength)[0]
     return Evidence(fitted, points, center, scale, weight, -_equal_error_threshold(x@weight, y), left, -_equal_error_threshold(x@left, y)) # so that 0 means an even chance of error
 
 # %% ../../nbs/verifier/08_evidence.ipynb #61e93305
-KEPT,TAUGHT = 200,40 # Repetitions that the scatter of the synthetic writers counts as; writers that what they taught the network counts as
+PRIOR_REPETITIONS,PRIOR_WRITERS = 200,40 # Repetitions that the scatter of the synthetic writers counts as; writers that what they taught the network counts as
 
 def _adapt_space(space, features, writer):
     "The same space, whitened by the scatter of these writers too"
     own,freedom = _within_writers((_raw(features, space.part)-space.mean)@space.axes, writer)
-    d,share = len(own), freedom/(freedom+KEPT)
+    d,share = len(own), freedom/(freedom+PRIOR_REPETITIONS)
     turn = np.linalg.cholesky(np.linalg.inv((1-share)*np.eye(d)+share*own*d/(np.trace(own)+1e-9))) # copies of one scan do not vary at all
     strangers = turn.T@space.strangers[1:]@turn
     length = np.trace(strangers) # of the turned unit vectors, mean square
@@ -132,7 +133,7 @@ def adapt_evidence(
     writer:np.ndarray, # shape (N,); two genuine signatures of some writer
     forged:np.ndarray, # shape (N,), bool
     use:np.ndarray|None=None, # Which of them to learn from, shape (N,), bool; None: all
-    lessons:PairSet|None=None, # `point_lessons` of all of them, if there already
+    lessons:PairSet|None=None, # `make_pair_set` of all of them, if there already
     steps:int=25, # Of training the network of points, for each writer
     seed:int=0,
 )->Evidence:
@@ -143,25 +144,25 @@ def adapt_evidence(
     if not (count>1).any(): raise DataError(f"{own.sum()} genuine signatures of {len(people)} writers; expected two of some writer")
     spaces,points = tuple(_adapt_space(s, features[own], writer[own]) for s in evidence.spaces), evidence.points
     if (use&forged).any() and len(people)>1:
-        known = _of_these(lessons or point_lessons(features, writer, forged, seed=seed), use)
-        if len(np.unique(known.kind))==3: points = adapt_points(points, features, known, steps*len(people), len(people)/(len(people)+TAUGHT), seed)
+        known = only_among(lessons or make_pair_set(features, writer, forged, seed=seed), use)
+        if len(np.unique(known.kind))==3: points = adapt_points(points, features, known, steps*len(people), len(people)/(len(people)+PRIOR_WRITERS), seed)
     return evidence._replace(spaces=spaces, points=points)
 
 # %% ../../nbs/verifier/08_evidence.ipynb #3e50d0b8
-def _weighed(evidence, features, a, b, how): # what `even_pens` gave -> log odds
+def weigh(evidence, features, a, b, how): # what `even_pens` gave -> log odds
     x = (pair_columns(evidence.spaces, evidence.points, features, a, b)-evidence.center)/evidence.scale
     logit = np.where(how==OPEN, x@evidence.broken_weight+evidence.broken_bias, x@evidence.weight+evidence.bias)
-    return np.where(how==BLOT, np.maximum(logit, DIFFERENT), logit+CHANGED*(how!=AS_WRITTEN))
+    return np.where(how==BLOT, np.maximum(logit, BLOT_LOG_ODDS), logit+PEN_CHANGE_LOG_ODDS*(how!=AS_WRITTEN))
 
 def evidence_logit(
     evidence:Evidence,
     features:np.ndarray, # Records, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
-    change:float=PEN_CHANGE, # See `PEN_CHANGE`; np.inf: believe the pens
+    change:float=PEN_CHANGE_LOG_RATIO, # See `PEN_CHANGE_LOG_RATIO`; np.inf: believe the pens
 )->np.ndarray: # Log odds that they differ, up to calibration; 0 where errors on the synthetic pairs are even; shape (P,)
     "The evidence of pairs, the same in either order"
-    return _weighed(evidence, *even_pens(features, a, b, change))
+    return weigh(evidence, *even_pens(features, a, b, change))
 
 def evidence_score(
     evidence:Evidence,

@@ -25,7 +25,7 @@ from ..core.ink import ink_mask, preprocess
 from .strokes import INK_SIZE
 from .shapes import TRAITS
 from .record import FEATURES, image_features
-from .pens import PEN_CHANGE, WIDEST
+from .pens import PEN_CHANGE_LOG_RATIO, BLOT_LINE_WIDTH
 from .evidence import evidence_score, load_evidence
 
 # %% ../../nbs/verifier/09_matchers.ipynb #436b786b
@@ -72,7 +72,7 @@ class EvidenceMatcher:
 
     def notes(self, features)->list[str]: # of the references, then the questioned one
         pen = features['traits'][:,TRAITS.index('pen')]
-        far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE and pen.max()<=np.log(WIDEST)
+        far = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE_LOG_RATIO and pen.max()<=np.log(BLOT_LINE_WIDTH)
         return ["the pens differ: lines were redrawn equally wide before they were compared"] if far else []
 
 # %% ../../nbs/verifier/09_matchers.ipynb #01d56aa1

@@ -6,7 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['PEN_CHANGE', 'BROKEN', 'WIDEST', 'CHANGED', 'DIFFERENT', 'AS_WRITTEN', 'REDRAWN', 'OPEN', 'BLOT', 'even_pens']
+__all__ = ['PEN_CHANGE_LOG_RATIO', 'BROKEN_LINE_WIDTH', 'BLOT_LINE_WIDTH', 'PEN_CHANGE_LOG_ODDS', 'BLOT_LOG_ODDS', 'AS_WRITTEN',
+           'REDRAWN', 'OPEN', 'BLOT', 'even_pens']
 
 # %% ../../nbs/verifier/07_pens.ipynb #48f697b0
 import functools, os
@@ -23,9 +24,9 @@ from .shapes import TRAITS, _line
 from .record import FEATURES, _measure, _page
 
 # %% ../../nbs/verifier/07_pens.ipynb #32b2b994
-PEN_CHANGE = .3 # Log of the ratio of two line widths from which they are made even
-BROKEN,WIDEST = 2., 11.5 # Width below which lines are broken, and above which they are no lines, pixels
-CHANGED,DIFFERENT = .5, 4. # Log odds by which pens that differ so much speak against a pair; least log odds against lines and a blot
+PEN_CHANGE_LOG_RATIO = .3 # Log of the ratio of two line widths from which they are made even
+BROKEN_LINE_WIDTH,BLOT_LINE_WIDTH = 2., 11.5 # Width below which lines are broken, and above which they are no lines, pixels
+PEN_CHANGE_LOG_ODDS,BLOT_LOG_ODDS = .5, 4. # Log odds by which pens that differ so much speak against a pair; least log odds against lines and a blot
 AS_WRITTEN,REDRAWN,OPEN,BLOT = range(4) # How a pair is compared; not at all if one side has no lines
 
 def _log_pen_width(mask): return np.log(mask.sum()/max(_line(mask).sum(), 1)) # as in `_traits`
@@ -41,7 +42,7 @@ def _pens(record, most):
 def _changes(wide, thin):
     "How wide and thin lines are to be redrawn to be alike, as of `_redrawn`, given `_pens` of both; nothing if the least that would do is nothing"
     width,left = np.abs(wide-thin[:,:1])
-    if thin[0,0]<np.log(BROKEN): # how much is left says more than how wide it is
+    if thin[0,0]<np.log(BROKEN_LINE_WIDTH): # how much is left says more than how wide it is
         by = 1+int(left[1:3].argmin())
         return (-2,2),((2,) if by==2 else (by-2,2)) # in all two pixels narrower: the opened ink of both is that of the whole lines
     by = int((width+left).argmin())
@@ -57,13 +58,13 @@ def even_pens(
     features:np.ndarray, # Records, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Likewise
-    change:float=PEN_CHANGE, # See `PEN_CHANGE`
+    change:float=PEN_CHANGE_LOG_RATIO, # See `PEN_CHANGE_LOG_RATIO`
 )->tuple[np.ndarray,np.ndarray,np.ndarray,np.ndarray]: # features with redrawn ones behind them, a, b, and how each pair is compared, `AS_WRITTEN`, `REDRAWN`, if lines are broken `OPEN`, or `BLOT`, shape (P,)
     "Pairs whose pens differ, both redrawn so that their lines are equally wide"
     a,b = np.array(a), np.array(b)
     pen = features['traits'][:,TRAITS.index('pen')]
     apart = pen[a]-pen[b]
-    uneven,blot = np.abs(apart)>change, np.maximum(pen[a], pen[b])>np.log(WIDEST)
+    uneven,blot = np.abs(apart)>change, np.maximum(pen[a], pen[b])>np.log(BLOT_LINE_WIDTH)
     differ = np.flatnonzero(uneven&~blot)
     most = {i: 1 for i in np.r_[a[differ],b[differ]]} | {i: 7 for i in np.where(apart>0, a, b)[differ]} # nobody narrows the thin one
     pens,jobs = dict(zip(most, _each(_pens, [(features[i], n) for i,n in most.items()]))), {}
@@ -71,7 +72,7 @@ def even_pens(
     for p in differ:
         sides = (a,b) if apart[p]>0 else (b,a)
         wide,thin = (pens[side[p]] for side in sides)
-        if thin[0,0]<np.log(BROKEN): how[p] = OPEN
+        if thin[0,0]<np.log(BROKEN_LINE_WIDTH): how[p] = OPEN
         for side,by in zip(sides, _changes(wide, thin)):
             if by: side[p] = jobs.setdefault((side[p], *by), len(features)+len(jobs)) # where this redrawn image will be
     made = _each(_remeasured, [(features[i], *by) for i,*by in jobs])

@@ -6,7 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['PointNetwork', 'point_vectors', 'point_logit', 'PairSet', 'point_lessons', 'fit_points', 'adapt_points', 'point_maps']
+__all__ = ['PointNetwork', 'point_vectors', 'point_logit', 'training_pairs', 'PairSet', 'make_pair_set', 'only_among',
+           'fit_points', 'adapt_points', 'point_maps']
 
 # %% ../../nbs/verifier/06_point_network.ipynb #ce4ea4d5
 import functools, os
@@ -86,7 +87,7 @@ def point_logit(
     return np.concatenate(out)
 
 # %% ../../nbs/verifier/06_point_network.ipynb #pointsD
-def _training_pairs(writer, forged, strangers, rng):
+def training_pairs(writer, forged, strangers, rng):
     "Positions of genuine pairs, genuine–forged pairs and pairs of strangers: a, b, differs"
     a,b,y = [],[],[]
     for w in np.unique(writer):
@@ -104,7 +105,7 @@ class PairSet(NamedTuple):
     b:np.ndarray # Likewise
     matched:list # What `match_points` says of them, in fewer bytes
 
-def point_lessons(
+def make_pair_set(
     features:np.ndarray, # Records, shape (N,)
     writer:np.ndarray, # shape (N,)
     forged:np.ndarray, # shape (N,), bool
@@ -112,12 +113,12 @@ def point_lessons(
     seed:int=0, # Of their draw
 )->PairSet:
     "All genuine and skilled pairs and some random ones, matched"
-    a,b,y = _training_pairs(writer, forged, strangers, np.random.default_rng(seed))
+    a,b,y = training_pairs(writer, forged, strangers, np.random.default_rng(seed))
     parts = [match_points(features[a[k:k+64]], features[b[k:k+64]]) for k in progress(range(0, len(a), 64), "matching points")]
     matched = [tuple(np.concatenate([p[way][n] for p in parts]).astype(kind) for n,kind in enumerate(('uint8','float16'))) for way in (0,1)]
     return PairSet(y*(1+(writer[a]!=writer[b])), a, b, matched)
 
-def _of_these(lessons, use): # those of images in a mask alone
+def only_among(lessons, use): # those of images in a mask alone
     keep = use[lessons.a]&use[lessons.b]
     return PairSet(*(v[keep] for v in lessons[:3]), [tuple(v[keep] for v in way) for way in lessons.matched])
 
@@ -170,7 +171,7 @@ def fit_points(
     seed:int=0,
 )->PointNetwork:
     "Axes whitened by partners in repetitions, and a network on top of them"
-    lessons,rng = point_lessons(features, writer, forged, seed=seed), np.random.default_rng(seed)
+    lessons,rng = make_pair_set(features, writer, forged, seed=seed), np.random.default_rng(seed)
     same = np.flatnonzero(lessons.kind==0)
     some = rng.choice(same, min(len(same), 4000), replace=False)
     looks = _looks(features[rng.choice(np.flatnonzero(~forged), min((~forged).sum(), 1200), replace=False)]).reshape(-1, 200)

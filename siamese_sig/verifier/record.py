@@ -19,9 +19,9 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from ..core.messages import DataError
-from .strokes import INK_SIZE, OPENING, _as_mask, _redrawn
+from .strokes import INK_SIZE, OPENING_STEPS, _as_mask, _redrawn
 from .shapes import (
-    RADII, TRAITS, _contour_bends, _contours, _directions, _halved, _line, _orientations,
+    LBP_RADII, TRAITS, _contour_bends, _contours, _directions, _halved, _line, _orientations,
     _pressure, _texture, _traits, _widths)
 from .points import N_POINTS, _points
 
@@ -29,13 +29,13 @@ from .points import N_POINTS, _points
 FEATURES = np.dtype([('lbp','f2',(4,256)), ('lbp_4','f2',(8,256)), ('directions','f2',(10,20,8)), ('pressure','f2',(2,3,6,8)),
                      ('around','u1',(N_POINTS,200)), ('widths','f2',(N_POINTS,35)), ('spots','f2',(N_POINTS,2)),
                      ('opened_lbp','f2',(4,256)), ('opened_lbp_4','f2',(8,256)), ('opened_directions','f2',(10,20,8)),
-                     ('traits','f4',len(TRAITS)), ('ink','u1',INK_SIZE[0]*INK_SIZE[1]//8)]) # One image; `opened_…`: after `OPENING`; `ink`: bits of the page, as large as `INK_SIZE`
+                     ('traits','f4',len(TRAITS)), ('ink','u1',INK_SIZE[0]*INK_SIZE[1]//8)]) # One image; `opened_…`: after `OPENING_STEPS`; `ink`: bits of the page, as large as `INK_SIZE`
 
 def _measure(mask):
     "The record of the ink in a box"
     half,contours,line = _halved(mask), _contours(mask), _line(mask)
     maps,width = _orientations(half), _widths(mask, line)
-    opened,page = _redrawn(mask, *OPENING), np.zeros(INK_SIZE, bool)
+    opened,page = _redrawn(mask, *OPENING_STEPS), np.zeros(INK_SIZE, bool)
     page[:mask.shape[0],:mask.shape[1]] = mask[:INK_SIZE[0],:INK_SIZE[1]] # wider than that only when redrawn
     seen = lambda mask,maps: dict(_texture(mask), directions=_directions(maps)) # of both views
     parts = dict(seen(mask, maps), **_points(maps, contours, line, width), pressure=_pressure(half, line, width),
@@ -57,7 +57,7 @@ def _page(record): return np.unpackbits(record['ink']).reshape(INK_SIZE)>0 # its
 def _apart(a, b): return 1-np.einsum('...i,...i->...', a, b) # Hellinger, squared, of square roots of shares
 
 # %% ../../nbs/verifier/04_record.ipynb #bd40a013
-DISTANCES = tuple([f'texture {r}' for r in RADII] + ['texture 4 in cells'] + [f'trait: {n}' for n in TRAITS]) # Columns of `pair_distances`
+DISTANCES = tuple([f'texture {r}' for r in LBP_RADII] + ['texture 4 in cells'] + [f'trait: {n}' for n in TRAITS]) # Columns of `pair_distances`
 
 def _distances(a, b):
     "Columns `DISTANCES` of records, shape (P,·)"

@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['RADII', 'LEGS', 'TRAITS']
+__all__ = ['LBP_RADII', 'BEND_LEGS', 'TRAITS']
 
 # %% ../../nbs/verifier/02_shapes.ipynb #97405884
 import functools, os
@@ -19,7 +19,7 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 # %% ../../nbs/verifier/02_shapes.ipynb #544c1b6b
-RADII = (2,4,7,11) # Pixels; the line is about five wide
+LBP_RADII = (2,4,7,11) # Pixels; the line is about five wide
 _LBP_NEIGHBOURS = np.array([(0,1),(-1,1),(-1,0),(-1,-1),(0,-1),(1,-1),(1,0),(1,1)])*np.array([1,.7071]*4)[:,None]
 
 def _shares(codes, n):
@@ -36,11 +36,11 @@ def _patterns(mask, r):
     return code
 
 def _texture(mask):
-    "Histograms of patterns: of the whole for each of `RADII`, and in 2×4 cells over the box of the ink"
+    "Histograms of patterns: of the whole for each of `LBP_RADII`, and in 2×4 cells over the box of the ink"
     (h,w),ink = mask.shape,np.flatnonzero(mask)
-    code = {r: _patterns(mask, r).take(ink) for r in RADII}
+    code = {r: _patterns(mask, r).take(ink) for r in LBP_RADII}
     cell = (4*(2*np.arange(h)//h)[:,None]+4*np.arange(w)//w).take(ink)
-    return dict(lbp=[_shares(code[r], 256) for r in RADII], lbp_4=_shares(256*cell+code[4], 2048).reshape(8,256))
+    return dict(lbp=[_shares(code[r], 256) for r in LBP_RADII], lbp_4=_shares(256*cell+code[4], 2048).reshape(8,256))
 
 # %% ../../nbs/verifier/02_shapes.ipynb #0b95d55a
 def _halved(mask, pad=8):
@@ -130,7 +130,7 @@ def _pressure(half, line, width, margin=4):
     return np.sqrt(left@(column[:,None]*way).reshape(48, -1).T/len(y)).reshape(2,3,6,8)
 
 # %% ../../nbs/verifier/02_shapes.ipynb #53557a6a
-LEGS = (4,16) # Pixels
+BEND_LEGS = (4,16) # Pixels
 
 def _contours(mask):
     "Closed outlines, each shape (n,2): y, x, a pixel apart; the one box outline of all if every piece is tiny"
@@ -146,11 +146,11 @@ def _contours(mask):
     return out or [np.argwhere(mask).astype(float)]
 
 def _contour_bends(contours):
-    "The mean bend for each of `LEGS`, radians"
+    "The mean bend for each of `BEND_LEGS`, radians"
     n = np.array([len(c) for c in contours])
     start,n,points = np.repeat(np.cumsum(n)-n, n), np.repeat(n, n), np.concatenate(contours)
     i,bend = np.arange(len(n))-start, []
-    for leg in LEGS:
+    for leg in BEND_LEGS:
         use = np.flatnonzero(n>=2*leg+2)
         ahead,back = (np.arctan2(*(points[start+(i+k)%n]-points).T).take(use) for k in (leg,-leg))
         bend.append(np.r_[0, np.abs((ahead-back)%(2*np.pi)-np.pi)].mean())

@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['INK_SIZE', 'OPENING', 'redraw']
+__all__ = ['INK_SIZE', 'OPENING_STEPS', 'redraw']
 
 # %% ../../nbs/verifier/01_strokes.ipynb #29febdc0
 import functools, os
@@ -52,4 +52,4 @@ def redraw(
 
 def _redrawn(mask, *by): return _cut(functools.reduce(redraw, by, mask)) # one change after the other
 
-OPENING = (-2,3,-1) # Pixels by which lines are redrawn, one after the other, so that thin strokes vanish
+OPENING_STEPS = (-2,3,-1) # Pixels by which lines are redrawn, one after the other, so that thin strokes vanish
