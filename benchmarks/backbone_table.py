@@ -1,8 +1,8 @@
-"""The five backbones under both protocols, with both inputs: accuracy and EER on a data set's test pairs, as Markdown.
+"""The five backbones under both splits, with both inputs: accuracy and EER on a data set's test pairs, as Markdown.
 
 Example: KERAS_HOME=... python benchmarks/backbone_table.py sign_data runs/table
 
-Networks with ImageNet weights at hand are frozen, the seed's way, and so are those without (random weights, labelled so):
+Networks with ImageNet weights at hand are frozen, the original notebook's way, and so are those without (random weights, labelled so):
 a random encoder is the floor of what its architecture gives. custom_cnn is trained whole. A run whose metrics.json is
 there is not repeated, so an interrupted table goes on. KERAS_HOME is to hold the weights of both MobileNetV2
 rows; "stand-in": the published table was made with ImageNet weights that had been quantised and back, not the official file.
@@ -12,9 +12,10 @@ import json
 from pathlib import Path
 
 from siamese_sig.evaluate import evaluate_run
+from siamese_sig.core.settings import Settings
 from siamese_sig.train import train_run
 
-# backbone -> arguments of train_run; sizes are (height, width) for ink and for seed
+# backbone -> arguments of train_run; sizes are (height, width) for ink and for the whole scan
 ROWS = {
     "MobileNetV2 (alpha 0.35), ImageNet": dict(backbone="MobileNetV2", weights="imagenet", alpha=.35, sizes=((112, 208), (224, 224))),
     "MobileNetV2, ImageNet stand-in": dict(backbone="MobileNetV2", weights="imagenet", sizes=((112, 208), (224, 224))),
@@ -23,17 +24,17 @@ ROWS = {
     "InceptionV3, random weights": dict(backbone="InceptionV3", weights=None, frozen=True, sizes=((112, 208), (112, 112))),
     "Xception, random weights": dict(backbone="Xception", weights=None, frozen=True, sizes=((112, 208), (112, 112))),
 }
-SPLITS, INPUTS = ("seed", "writer-disjoint"), ("seed", "ink")
+SPLITS, INPUTS = ("published", "writer-disjoint"), ("scan", "ink")
 
 
-def measure(data, out, name, protocol, preprocess, seed):
+def measure(data, out, name, split, reads, seed):
     "metrics of one run, made if it is not there"
-    run = out/f"{name.replace(', ', '-').replace(' ', '-')}-{protocol}-{preprocess}-{seed}"
+    run = out/f"{name.replace(', ', '-').replace(' ', '-')}-{split}-{reads}-{seed}"
     if not (run/"metrics.json").exists():
         if not (run/"model.keras").exists():
             settings = dict(ROWS[name])
-            size = settings.pop("sizes")[INPUTS[::-1].index(preprocess)]
-            train_run(data, run, protocol=protocol, preprocess=preprocess, size=size, seed=seed, verbose=0, **settings)
+            size = settings.pop("sizes")[INPUTS[::-1].index(reads)]
+            train_run(data, run, Settings(split=split, input=reads, size=size, seed=seed, **settings), verbose=0)
         evaluate_run(run)
     return json.loads((run/"metrics.json").read_text())
 
@@ -48,13 +49,13 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    print("| backbone | protocol | sees | pixels | accuracy at 0.5, % | EER, % |\n|---|---|---|---|---|---|", flush=True)
+    print("| backbone | split | sees | pixels | accuracy at 0.5, % | EER, % |\n|---|---|---|---|---|---|", flush=True)
     for name in ROWS:
-        for preprocess in INPUTS:
-            for protocol in SPLITS:
-                m = measure(args.data, args.out, name, protocol, preprocess, args.seed)
-                h, w = ROWS[name]["sizes"][INPUTS[::-1].index(preprocess)]
-                print(f"| {name} | {protocol} | {'scan' if preprocess == 'seed' else 'ink'} | {h} × {w} | "
+        for reads in INPUTS:
+            for split in SPLITS:
+                m = measure(args.data, args.out, name, split, reads, args.seed)
+                h, w = ROWS[name]["sizes"][INPUTS[::-1].index(reads)]
+                print(f"| {name} | {split} | {reads} | {h} × {w} | "
                       f"{cell(m['accuracy'], m['accuracy_interval'])} | {cell(m['eer'], m['eer_interval'])} |", flush=True)
 
 

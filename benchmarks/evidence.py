@@ -42,7 +42,7 @@ class Real:
         table = read_images(data)
         table = table[table.writer.astype(int) <= last].drop_duplicates("sha256").reset_index(drop=True)
         self.path = list(table.path)
-        self.ink = [preprocess(p, "ink", SIZE)[..., 0] for p in progress(self.path, "reading")]
+        self.ink = [preprocess(p, "ink", INK_SIZE)[..., 0] for p in progress(self.path, "reading")]
         self.writer, self.forged = table.writer.to_numpy(), table.forged.to_numpy()
         self.people, rng = np.unique(self.writer), np.random.default_rng(0)
         self.genuine = {w: np.flatnonzero((self.writer == w) & ~self.forged) for w in self.people}
@@ -152,7 +152,7 @@ def rescanned(paths, name):
     "Features of images scanned otherwise"
     def one(path):
         image = SCANS[name](Image.fromarray(read_rgb(path)), np.random.default_rng(sum(Path(path).name.encode())))
-        return image_features(ink_pixels(np.asarray(image), SIZE))
+        return image_features(ink_pixels(np.asarray(image), INK_SIZE))
     return np.stack(Parallel(n_jobs=-1)(delayed(one)(p) for p in progress(paths, name)))
 
 
@@ -176,9 +176,9 @@ def changed_scans(real, evidence, out, pairs):
 
 
 def _fitted(mask):
-    "A redrawn page at `SIZE` again"
-    off = [(n-m)//2 for n, m in zip(mask.shape, SIZE)]
-    return mask[off[0]:off[0]+SIZE[0], off[1]:off[1]+SIZE[1]]
+    "A redrawn page at `INK_SIZE` again"
+    off = [(n-m)//2 for n, m in zip(mask.shape, INK_SIZE)]
+    return mask[off[0]:off[0]+INK_SIZE[0], off[1]:off[1]+INK_SIZE[1]]
 
 
 def control(real, traits, made, forged):

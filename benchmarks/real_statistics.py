@@ -31,9 +31,9 @@ def medians(features, writer, forged):
 def compare_distances(images, writers=200):
     "The table of `--distances`"
     def written(w, noise):
-        return [image_features(signature_ink(31, w, i, f, SIZE, pens=.25, noise=noise)) for f in (False, True) for i in range(4)]
+        return [image_features(signature_ink(31, w, i, f, INK_SIZE, pens=.25, noise=noise)) for f in (False, True) for i in range(4)]
     run = Parallel(n_jobs=-1)
-    real = run(delayed(lambda p: image_features(preprocess(p, "ink", SIZE)))(p) for p in images.path)
+    real = run(delayed(lambda p: image_features(preprocess(p, "ink", INK_SIZE)))(p) for p in images.path)
     found = [medians(np.array(real), images.writer.to_numpy(), images.forged.to_numpy())]
     for noise in (0., 1.):
         made = np.concatenate(run(delayed(written)(w, noise) for w in range(1, writers+1)))

@@ -1,4 +1,4 @@
-"""Run the benchmarks one after the other and put their table into nbs/benchmarks.ipynb.
+"""Run the benchmarks one after the other and put their table into nbs/about/benchmarks.ipynb.
 
 Example: KERAS_HOME=... python benchmarks/table.py sign_data
 """
@@ -25,7 +25,7 @@ TEXT = """# Benchmarks
 |---|---|---|---|
 {rows}
 
-- (a) The reference is the seed notebook's loop, written in its manner, for a few steps, scaled up to its 500 steps and its test. The encoder is frozen, so its features are computed once; training the head on them is the same arithmetic (tested in [notebook 03](03_train.ipynb)). The accuracy is on the seed's own split, which leaks: it says that the work is the same, not that it is good.
+- (a) The reference is the original notebook's loop, written in its manner, for a few steps, scaled up to its 500 steps and its test. The encoder is frozen, so its features are computed once; training the head on them is the same arithmetic (tested in [notebook 03](03_train.ipynb)). The accuracy is on the seed's own split, which leaks: it says that the work is the same, not that it is good.
 - (b) Ink is found by Python code, so that decoding is parallel in processes. The last row is what a second run pays for its images.
 - (c) Batches are gathered from the mapped file while the step runs.
 - (d) Each image passes the head's dense layer once; a pair costs the difference and a dot product.
@@ -39,12 +39,12 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as tmp:
         env = {**os.environ, "BENCHMARK_ROWS": f"{tmp}/rows", "SIAMESE_SIG_CACHE": f"{tmp}/cache", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        for name, needs_data in dict(seed_recipe=1, feeding=1, pipeline=1, scoring=0, growth=0, cold_start=0).items():
+        for name, needs_data in dict(original_recipe=1, feeding=1, pipeline=1, scoring=0, growth=0, cold_start=0).items():
             subprocess.run([sys.executable, HERE/f"{name}.py", *[str(args.data)]*needs_data], check=True, env=env, stderr=subprocess.DEVNULL)
         rows = [json.loads(line) for line in Path(f"{tmp}/rows").read_text().splitlines()]
     text = TEXT.format(machine=machine(), date=datetime.date.today(), rows="\n".join(f"| {' | '.join(r)} |" for r in rows))
     nb = new_nb([mk_cell(text, "markdown", id="benchmarks")])
-    write_nb(nb, HERE.parent/"nbs"/"benchmarks.ipynb")
+    write_nb(nb, HERE.parent/"nbs"/"about"/"benchmarks.ipynb")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from joblib import Parallel, delayed
 from siamese_sig.core.cache import code_version
 from siamese_sig.core.messages import progress
 from siamese_sig.core.files import write_whole
+from siamese_sig.verifier.matchers import MEASURED_BY
 from siamese_sig.verifier.record import FEATURES, image_features
 from siamese_sig.verifier.strokes import INK_SIZE
 from siamese_sig.verifier.evidence import fit_evidence, save_evidence
@@ -22,7 +23,7 @@ from siamese_sig.synth import signature_ink
 
 def one_writer(writer, tries, seed, pens, skill, noise):
     "Records of a writer's signatures and of the forgeries of them"
-    return np.array([image_features(signature_ink(seed, writer, i, f, SIZE, skill=skill, pens=pens, noise=noise)) for f, i in tries], FEATURES)
+    return np.array([image_features(signature_ink(seed, writer, i, f, INK_SIZE, skill=skill, pens=pens, noise=noise)) for f, i in tries], FEATURES)
 
 
 def corpus(writers, genuine, forged, seed, pens, skill=None, noise=1.):
@@ -44,7 +45,7 @@ def main():
     parser.add_argument("--strength", type=float, default=15.)
     args = parser.parse_args()
     made = args.writers, args.genuine, args.forged, args.seed, args.pens
-    cache = args.out.with_name(f"features-{'-'.join(map(str, made))}-{code_version('synth', 'evidence')}.npz")
+    cache = args.out.with_name(f"features-{'-'.join(map(str, made))}-{code_version('synth', *MEASURED_BY)}.npz")
     if not cache.exists():
         features, writer, forged = corpus(*made)
         write_whole(cache, lambda p: np.savez(p, features=features, writer=writer, forged=forged))

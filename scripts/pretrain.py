@@ -9,7 +9,6 @@ minutes the whole state is written beside the last one and moved over it. What c
 `siamese-sig verify --model` or `train --weights`, with card.md, the model's card.
 """
 import argparse
-import inspect
 import json
 import os
 import time
@@ -29,7 +28,8 @@ from siamese_sig.core.files import write_whole
 from siamese_sig.evaluate import calibrate_references, eer, writer_bootstrap
 from siamese_sig.siamese import batch_siamese, build_head, encode, score_features, siamese_model
 from siamese_sig.synth import synth_blocks, synth_images
-from siamese_sig.train import export_run, train_run
+from siamese_sig.core.settings import RunConfig, Settings
+from siamese_sig.train import export_run
 
 SIZE, DRAWN = (208, 400), (6, 6)  # genuine signatures and forgeries of each writer that are in the window
 SHARES = (.5, .4, .1)  # of the loss: genuine pairs, skilled forgeries, strangers
@@ -138,11 +138,10 @@ def one_reference(model, x, writer, forged, seed=0):
 def finish(folder, model, args):
     "Run folder, thresholds from other synthetic writers, and the card"
     write_whole(folder/"model.keras", model.save)
-    unused = dict.fromkeys(inspect.signature(train_run).parameters.keys()-{"out", "verbose"})  # of `train`, which did not make this
-    config = unused | dict(backbone="signature", frozen=False, preprocess="ink", size=list(SIZE), seed=args.seed, learning_rate=args.rate,
-                           meaning="synthetic signatures only", date=str(date.today()), versions={n: version(n) for n in ("siamese_sig", "keras")},
-                           pretraining=dict(steps=args.steps, window=args.window, new=args.new, pens=args.pens))
-    write_whole(folder/"config.json", lambda p: p.write_text(json.dumps(config, indent=1)))
+    settings = Settings(backbone="signature", weights=None, frozen=False, size=SIZE, seed=args.seed, learning_rate=args.rate)
+    made = dict(steps=args.steps, window=args.window, new=args.new, pens=args.pens)
+    versions = {name: version(name) for name in ("siamese_sig", "keras")}
+    RunConfig(f"synthetic signatures: {json.dumps(made)}", settings, date=str(date.today()), versions=versions).write(folder)
     export_run(folder, folder, "onnx")
     held = synth_images(range(900001, 900121), 14, 6, args.seed, SIZE, workers=-1, pens=args.pens)
     features, table = encode(model.get_layer("encoder"), held.x), images_table(held)

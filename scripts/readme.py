@@ -1,4 +1,4 @@
-"Write README.md from nbs/index.ipynb and nbs/changelog.ipynb from CHANGELOG.md; with --check, fail if one differs. (Needs no Quarto.)"
+"Write README.md from nbs/index.ipynb and nbs/about/changelog.ipynb from CHANGELOG.md; with --check, fail if one differs. (Needs no Quarto.)"
 import argparse
 import json
 import re
@@ -33,7 +33,7 @@ def changelog(text):
 def made():
     "What each written file should hold"
     return {ROOT/"README.md": readme(json.loads((ROOT/"nbs/index.ipynb").read_text(encoding="utf-8"))),
-            ROOT/"nbs/changelog.ipynb": changelog((ROOT/"CHANGELOG.md").read_text(encoding="utf-8"))}
+            ROOT/"nbs/about/changelog.ipynb": changelog((ROOT/"CHANGELOG.md").read_text(encoding="utf-8"))}
 
 
 def faults():

@@ -27,12 +27,12 @@ def signatures():
 
 def draw(ax, path, verifier=None, against=None):
     "The ink of a signature; in colour, by whose hand it looks like beside `against`"
-    ink = preprocess(path, "ink", SIZE)[..., 0]
+    ink = preprocess(path, "ink", INK_SIZE)[..., 0]
     if against is None:
         rows, cols = (np.flatnonzero((ink > 127).any(axis)) for axis in (1, 0))
         ax.imshow(255-np.pad(ink[rows[0]:rows[-1]+1, cols[0]:cols[-1]+1], 6), cmap="gray", vmin=0, vmax=255)
     else:
-        ax.imshow(paint(where_unlike(verifier, preprocess(against, "ink", SIZE)[..., 0], ink)[1]))
+        ax.imshow(paint(where_unlike(verifier, preprocess(against, "ink", INK_SIZE)[..., 0], ink)[1]))
     ax.set_anchor("C")
     ax.axis("off")
 

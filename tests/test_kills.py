@@ -14,7 +14,11 @@ from conftest import cli
 from nursery import Nursery
 from test_images import data_set
 
+from siamese_sig.core import cache
 from siamese_sig.core.files import left_over
+from siamese_sig.core.images import load_images
+from siamese_sig.core.ink import preprocess
+from siamese_sig.core.layouts import read_images
 
 SMALL = "--epochs", 3, "--steps-per-epoch", 3, "--size", "24x40", "--batch-size", 8, "--learning-rate", .001
 
@@ -177,7 +181,8 @@ def test_report_killed_at_many_steps(nursery, finished, tmp_path):
 
 CACHE = """
 import sys
-from siamese_sig.data import *
+from siamese_sig.core.images import load_images
+from siamese_sig.core.layouts import read_images
 print('ready', flush=True)
 load_images(read_images(sys.argv[1]), size=(40,72))
 """
@@ -185,10 +190,9 @@ load_images(read_images(sys.argv[1]), size=(40,72))
 
 def cache_killed(root, folder, kills, seed):
     "A cache being filled, killed at seeded moments: a row in it is right or not there"
-    from siamese_sig import data
-    images = data.read_images(root)
-    truth = {key: data.preprocess(path, size=(40, 72)) for key, path in zip(images.sha256, images.path)}
-    record, rng, held = data._record((40, 72, 1), "uint8"), np.random.default_rng(seed), 0
+    images = read_images(root)
+    truth = {key: preprocess(path, size=(40, 72)) for key, path in zip(images.sha256, images.path)}
+    record, rng, held = cache._record((40, 72, 1), "uint8"), np.random.default_rng(seed), 0
     for k in range(kills):
         if k % 6 == 0:
             shutil.rmtree(folder, ignore_errors=True)
@@ -199,14 +203,14 @@ def cache_killed(root, folder, kills, seed):
         os.killpg(p.pid, 9)
         p.wait()
         for file in folder.rglob("*.rows"):
-            whole = data._find_rows(file, record, {bytes.fromhex(key) for key in truth})
+            whole = cache._find_rows(file, record, {bytes.fromhex(key) for key in truth})
             kept = np.memmap(file, record, "r") if whole else None
             for key, i in whole.items():
                 assert np.array_equal(kept["row"][i], truth[key.hex()])
             held += len(whole)
     from unittest.mock import patch
     with patch.dict(os.environ, SIAMESE_SIG_CACHE=str(folder)):
-        x, position = data.load_images(images, size=(40, 72))
+        x, position = load_images(images, size=(40, 72))
     for key, i in zip(images.sha256, position):
         assert np.array_equal(x[i], truth[key])
     return held
@@ -224,12 +228,11 @@ def test_cache_killed_often(small, tmp_path, request):
 
 def test_cache_of_garbage(small, tmp_path, monkeypatch):
     "Bytes changed anywhere in the cache, rows swapped, files cut or emptied: made again, never trusted"
-    from siamese_sig import data
     monkeypatch.setenv("SIAMESE_SIG_CACHE", str(tmp_path/"cache"))
-    images = data.read_images(small)
-    truth = np.array(data.load_images(images, size=(40, 72))[0])
+    images = read_images(small)
+    truth = np.array(load_images(images, size=(40, 72))[0])
     file, rng = next((tmp_path/"cache").rglob("*.rows")), np.random.default_rng(0)
-    whole, size = file.read_bytes(), data._record((40, 72, 1), "uint8").itemsize
+    whole, size = file.read_bytes(), cache._record((40, 72, 1), "uint8").itemsize
     for k in range(10):
         bad = bytearray(whole)
         if k % 5 < 3:
@@ -240,7 +243,7 @@ def test_cache_of_garbage(small, tmp_path, monkeypatch):
         else:
             bad = bad[:int(rng.integers(len(bad)))]
         file.write_bytes(bad)
-        assert np.array_equal(data.load_images(images, size=(40, 72))[0], truth)
+        assert np.array_equal(load_images(images, size=(40, 72))[0], truth)
 
 
 @pytest.mark.parametrize("step", [3, 10, 25])

@@ -133,10 +133,10 @@ def test_damaged_run(run, copy, known, name, how):
         assert status in ((*VERDICTS, 2) if how in ("bytes", "cut") else (2,)), (status, err)
 
 
-@pytest.mark.parametrize("change", [dict(size=[10**6, 10**6]), dict(size="big"), dict(size=[]), dict(size=[30, 40]), dict(preprocess="grey"), dict(preprocess="seed"), dict(preprocess=None), dict(size=[-1, 40])])
+@pytest.mark.parametrize("change", [dict(size=[10**6, 10**6]), dict(size="big"), dict(size=[]), dict(size=[30, 40]), dict(input="grey"), dict(input="scan"), dict(input=None), dict(size=[-1, 40])])
 def test_config_that_does_not_fit(copy, known, change):
     config = json.loads((copy/"config.json").read_text())
-    (copy/"config.json").write_text(json.dumps(config | change))
+    (copy/"config.json").write_text(json.dumps(config | dict(settings=config["settings"] | change)))
     cli("verify", "--model", copy, "--ref", known[0], known[1], code=2)
 
 
@@ -148,9 +148,9 @@ def test_another_version_says_so(copy, known):
     assert status in VERDICTS and "made by siamese_sig 0.0.1, this is" in out
     _, _, err = cli("evaluate", copy, code=0)
     assert "made by siamese_sig 0.0.1, this is" in err
-    (copy/"config.json").write_text(json.dumps({k: v for k, v in config.items() if k not in ("protocol", "versions")}))
+    (copy/"config.json").write_text(json.dumps({k: v for k, v in config.items() if k not in ("settings", "versions")}))
     _, _, err = cli("evaluate", copy, code=2)
-    assert "protocol missing" in err and "made by siamese_sig of unknown version" in err
+    assert "settings missing" in err and "train anew" in err
 
 
 BAD = [float("nan"), float("inf"), "0.5", None, [], {}]
@@ -196,7 +196,8 @@ def test_assets_are_checked(tmp_path):
         file = tmp_path/"siamese_sig/assets"/name
         whole = file.read_bytes()
         file.write_bytes(whole[:-1]+bytes([whole[-1] ^ 1]))
-        ask = "from siamese_sig.data import *\nfrom siamese_sig.verify import Verifier\ntry: embedded_data(); Verifier.load()\nexcept DataError as e: print(e)"
+        ask = ("from siamese_sig.core.layouts import embedded_data\nfrom siamese_sig.core.messages import DataError\nfrom siamese_sig.verify import Verifier\n"
+               "try: embedded_data(); Verifier.load()\nexcept DataError as e: print(e)")
         done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path[1:]]),
                                                                                                            "SIAMESE_SIG_CACHE": str(tmp_path/"cache")})
         assert f"{name}: not the file that this version of siamese_sig came with" in done.stdout, (done.stdout, done.stderr)
@@ -206,13 +207,13 @@ def test_assets_are_checked(tmp_path):
 
 def test_no_pickle_and_no_code():
     "Nothing in the package can unpickle, evaluate, or run a command, but for our own export under another Keras backend; networks are loaded in one place"
-    code = {p.name: p.read_text() for p in (ROOT/"siamese_sig").glob("*.py")}
+    code = {p.name: p.read_text() for p in (ROOT/"siamese_sig").rglob("*.py")}
     for name, text in code.items():
         found = re.findall(r"\bpickle\b(?!,)|allow_pickle=True|joblib\.(?:load|dump)|\beval\(|\bexec\(|os\.system|os\.popen|yaml\.load|torch\.load|pd\.read_pickle|safe_mode=False|shell=True", text)
         assert [f for f in found if f != "pickle"] == [], (name, found)
         assert "import pickle" not in text and all("allow_pickle=False" in line for line in text.splitlines() if "np.load(" in line), name
     runs = [(name, line.strip()) for name, text in code.items() for line in text.splitlines() if "subprocess." in line]
-    assert len(runs) == 1 and runs[0][0] == "train.py" and "subprocess.run([sys.executable, '-c', code, tmp, str(folder), format]" in runs[0][1], runs
+    assert len(runs) == 1 and runs[0][0] == "networks.py" and "subprocess.run([sys.executable, '-c', code, tmp, str(folder), format]" in runs[0][1], runs
     loads = [(name, line) for name, text in code.items() for line in text.splitlines() if "load_model(" in line]
     assert len(loads) == 1 and "safe_mode=True" in loads[0][1], loads
 

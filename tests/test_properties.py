@@ -44,7 +44,7 @@ def features(rgb):
     "Measured once an image"
     key = rgb.shape, rgb.tobytes()
     if key not in MEASURED:
-        MEASURED[key] = image_features(ink_pixels(rgb, SIZE))
+        MEASURED[key] = image_features(ink_pixels(rgb, INK_SIZE))
     return MEASURED[key]
 
 
