@@ -59,7 +59,7 @@ def siamese_model(
     score = head((encoder(a), encoder(b)))
     return keras.Model((image_a,image_b), score, name='siamese')
 
-# %% ../nbs/02_siamese.ipynb #c699079d
+# %% ../nbs/02_siamese.ipynb #2fb4b151
 def batch_siamese(
     encoder:keras.Model, # (N,H,W,C) -> (N,F)
     head:keras.Model, # Two (N,F) -> (N,1)
@@ -74,7 +74,7 @@ def batch_siamese(
     features_b = keras.ops.take(features, b, axis=0)
     return keras.Model((images,a,b), head((features_a, features_b)), name='batch_siamese')
 
-# %% ../nbs/02_siamese.ipynb #670a254b
+# %% ../nbs/02_siamese.ipynb #e4f90211
 def augmenter(
     paper:float=0.0 # Value that comes in at the edges: 0 for ink, 1 for a scan's white paper
 )->keras.Sequential: # Images to images, changed in training only
@@ -82,10 +82,10 @@ def augmenter(
     fill = dict(fill_mode='constant', fill_value=paper)
     return keras.Sequential([
         keras.layers.RandomRotation(0.015, **fill), # up to 0.015 of a full turn, 5.4°
-        keras.layers.RandomTranslation(0.04, 0.04, **fill), # up to 4 % of the height and of the width
+        keras.layers.RandomTranslation(0.04, 0.04, **fill), # up to 4 % of height and width
         keras.layers.RandomZoom(0.08, 0.08, **fill)], name='augment') # up to 8 %
 
-# %% ../nbs/02_siamese.ipynb #25fa54cd
+# %% ../nbs/02_siamese.ipynb #c6351be9
 def _cell_distance(grid):
     "Half the squared distance between every two cells, in widths of a cell, (n,n) float32"
     n_rows,n_columns = grid
@@ -94,7 +94,7 @@ def _cell_distance(grid):
     dx = x[:,None]-x
     return ((dy**2+dx**2)/2).astype('float32')
 
-# %% ../nbs/02_siamese.ipynb #591b7c69
+# %% ../nbs/02_siamese.ipynb #256cc08f
 def _split_row(rows, n_cells):
     "Rows of *signature* features as cells (P,n,F), weight of each cell by its ink (P,n), whole (P,F)"
     ends = [CELL_FEATURES*n_cells, (CELL_FEATURES+1)*n_cells]
@@ -103,7 +103,7 @@ def _split_row(rows, n_cells):
     weight = weight/keras.ops.sum(weight, 1, keepdims=True)
     return keras.ops.reshape(cells, (-1,n_cells,CELL_FEATURES)), weight, whole
 
-# %% ../nbs/02_siamese.ipynb #f4f00090
+# %% ../nbs/02_siamese.ipynb #985952ce
 def _best_match(similarity, sharpness, axis):
     "The highest similarity along an axis, as a soft maximum"
     return keras.ops.logsumexp(sharpness*similarity, axis)/sharpness
@@ -137,7 +137,7 @@ class LocalMatch(keras.layers.Layer):
 
     def get_config(self): return super().get_config() | dict(grid=self.grid, sharpness=self.sharpness)
 
-# %% ../nbs/02_siamese.ipynb #b6387edd
+# %% ../nbs/02_siamese.ipynb #205a6712
 def _local_head(features, grid):
     "The head of a *signature* encoder: `LocalMatch`, then one sigmoid unit"
     a = keras.Input((features,), name='features_a')
@@ -158,16 +158,16 @@ def _encode_batches(encoder, x, batch_size, positions):
         features = encoder.predict_on_batch(x[batch].astype('float32')/255)
         yield from zip(batch, features[:len(batch)]) # on several devices there are copies behind
 
-# %% ../nbs/02_siamese.ipynb #3b7f5b8c
+# %% ../nbs/02_siamese.ipynb #994dad73
 def _fingerprint(encoder):
-    "Changes with the layers, their settings or the weights; not with Keras' numbering or what is frozen"
+    "Changes with the layers, their settings or the weights, not with names or what is frozen"
     architecture = re.sub(r'_\d+|"trainable": \w+', '', encoder.to_json())
     fingerprint = hashlib.sha256(architecture.encode())
     for weight in encoder.get_weights():
         fingerprint.update(np.ascontiguousarray(weight))
     return fingerprint.hexdigest()[:16]
 
-# %% ../nbs/02_siamese.ipynb #cee455dc
+# %% ../nbs/02_siamese.ipynb #f9416732
 def _encode_kept(encoder, x, batch_size):
     "As `encode`, but features that are in the cache are read from it; equal images share a row"
     hashes = [hashlib.sha256(image).hexdigest() for image in x]
@@ -180,7 +180,7 @@ def _encode_kept(encoder, x, batch_size):
     features = cached_rows(folder, distinct.tolist(), encoder.output_shape[1:], 'float32', make)
     return features[position]
 
-# %% ../nbs/02_siamese.ipynb #e4adea12
+# %% ../nbs/02_siamese.ipynb #d576088d
 def encode(
     encoder:keras.Model, # From `build_encoder` or `model.get_layer('encoder')`
     x:np.ndarray, # Images (N,H,W,C), uint8
@@ -189,12 +189,13 @@ def encode(
 )->np.ndarray: # Features (N,F), float32
     "The features of each image"
     if x.shape[1:]!=encoder.input_shape[1:]:
-        raise DataError(f"images of shape {x.shape[1:]}; the encoder expects {encoder.input_shape[1:]}")
+        raise DataError(f"images of shape {x.shape[1:]}; "
+                        f"the encoder expects {encoder.input_shape[1:]}")
     if keep: return _encode_kept(encoder, x, batch_size)
     encoded = _encode_batches(encoder, x, batch_size, range(len(x)))
     return np.stack([features for _,features in encoded])
 
-# %% ../nbs/02_siamese.ipynb #e4fbe179
+# %% ../nbs/02_siamese.ipynb #4705db7c
 def score_features(
     head:keras.Model, # From `build_head` or `model.get_layer('head')`
     features:np.ndarray, # (N,F), float32
@@ -214,7 +215,7 @@ def score_features(
         scores.append(keras.ops.convert_to_numpy(score)[:,0])
     return np.concatenate(scores)
 
-# %% ../nbs/02_siamese.ipynb #18b58f4a
+# %% ../nbs/02_siamese.ipynb #fe8e46ad
 def score_pairs(
     model:keras.Model, # From `siamese_model`
     x:np.ndarray, # Images (N,H,W,C), uint8
