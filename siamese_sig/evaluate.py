@@ -7,7 +7,7 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['NAMES', 'FUSIONS', 'WHAT_WAS_TESTED', 'SHORTCUT_AUC', 'far_frr', 'plot_scores', 'eer', 'threshold_at_far',
-           'frr_at_far', 'writer_bootstrap', 'plot_reliability', 'check_point', 'fit_calibration', 'probability',
+           'frr_at_far', 'check_point', 'writer_bootstrap', 'plot_reliability', 'fit_calibration', 'probability',
            'calibration_metrics', 'pair_metrics', 'plot_errors', 'plot_confusion', 'hardest', 'reference_trials',
            'fuse', 'score_trials', 'calibrate_references', 'trial_metrics', 'calibrate_run', 'load_calibration',
            'reference_metrics', 'summary_rows', 'reference_rows', 'write_report', 'evaluate_run']
@@ -48,7 +48,7 @@ def _check_scores(score, forged):
         raise DataError(f"{forged.sum()} forged pairs of {forged.size}; expected both classes")
     return score, forged
 
-# %% ../nbs/04_evaluate.ipynb #a24db8b9
+# %% ../nbs/04_evaluate.ipynb #99a176f1
 def far_frr(
     score:np.ndarray, # Difference scores, shape (P,), low = alike
     forged:np.ndarray, # Is the questioned signature a forgery? shape (P,), bool or 0/1
@@ -82,7 +82,7 @@ def plot_scores(
     ax.legend()
     return ax
 
-# %% ../nbs/04_evaluate.ipynb #38f382f5
+# %% ../nbs/04_evaluate.ipynb #88470f7b
 def _error_curves(score, forged):
     "Thresholds (-inf, then each distinct score), and FAR and FRR at each; all of shape (T,)"
     distinct,place = np.unique(score, return_inverse=True)
@@ -124,7 +124,7 @@ def threshold_at_far(
     first_refused = forged_scores[n_allowed]
     return float(np.nextafter(first_refused, -np.inf)) # the next smaller float
 
-# %% ../nbs/04_evaluate.ipynb #d0151e0d
+# %% ../nbs/04_evaluate.ipynb #26a0081a
 def frr_at_far(
     score:np.ndarray, # shape (P,), low = alike
     forged:np.ndarray, # shape (P,), bool or 0/1
@@ -132,6 +132,21 @@ def frr_at_far(
 )->float: # FRR, in [0,1]
     "The lowest FRR among the thresholds whose FAR is at most `far`"
     return far_frr(score, forged, threshold_at_far(score, forged, far))[1]
+
+# %% ../nbs/04_evaluate.ipynb #a9f02a7d
+def check_point(
+    point:str # Name of an operating point
+):
+    "Raise a DataError unless `point` is one of `OPERATING_POINTS`"
+    if point not in OPERATING_POINTS:
+        raise DataError(f"operating point {point!r}; expected one of {', '.join(OPERATING_POINTS)}")
+
+# %% ../nbs/04_evaluate.ipynb #25aed58e
+def _point_thresholds(score, forged):
+    "The threshold of each operating point on these pairs"
+    return {'balanced': eer(score, forged)[1],
+            'far_1': threshold_at_far(score, forged, 0.01),
+            'far_0.1': threshold_at_far(score, forged, 0.001)}
 
 # %% ../nbs/04_evaluate.ipynb #126b9260
 def writer_bootstrap(
@@ -159,13 +174,13 @@ def writer_bootstrap(
     low,high = np.quantile(values, (0.025,0.975))
     return float(low), float(high)
 
-# %% ../nbs/04_evaluate.ipynb #8c800978
+# %% ../nbs/04_evaluate.ipynb #d93fc6f7
 def _logit(score):
     "Log odds of scores in [0,1], finite also at 0 and 1"
     inside = np.clip(score, 1e-6, 1-1e-6)
     return np.log(inside/(1-inside))
 
-# %% ../nbs/04_evaluate.ipynb #276d3837
+# %% ../nbs/04_evaluate.ipynb #2f303b86
 def _reliability_bins(p, forged, n_bins):
     "For each bin of `p` that is not empty: share of all pairs, mean of `p`, share of forgeries"
     bin_of_pair = np.minimum((p*n_bins).astype(int), n_bins-1)
@@ -175,7 +190,7 @@ def _reliability_bins(p, forged, n_bins):
     observed = np.array([forged[pairs].mean() for pairs in members])
     return share, stated, observed
 
-# %% ../nbs/04_evaluate.ipynb #cd29f3b1
+# %% ../nbs/04_evaluate.ipynb #bc3957e6
 def plot_reliability(
     p:np.ndarray, # Stated P(forged), shape (P,)
     forged:np.ndarray, # shape (P,), bool or 0/1
@@ -191,21 +206,6 @@ def plot_reliability(
     ax.set(xlim=(-0.02,1.02), ylim=(-0.02,1.02), xlabel='stated P(forged)',
            ylabel='share of forgeries', title='reliability (area: pairs)')
     return ax
-
-# %% ../nbs/04_evaluate.ipynb #a9f02a7d
-def check_point(
-    point:str # Name of an operating point
-):
-    "Raise a DataError unless `point` is one of `OPERATING_POINTS`"
-    if point not in OPERATING_POINTS:
-        raise DataError(f"operating point {point!r}; expected one of {', '.join(OPERATING_POINTS)}")
-
-# %% ../nbs/04_evaluate.ipynb #7d69f2b4
-def _point_thresholds(score, forged):
-    "The threshold of each operating point on these pairs"
-    return {'balanced': eer(score, forged)[1],
-            'far_1': threshold_at_far(score, forged, 0.01),
-            'far_0.1': threshold_at_far(score, forged, 0.001)}
 
 # %% ../nbs/04_evaluate.ipynb #e303873f
 def fit_calibration(
@@ -225,7 +225,7 @@ def fit_calibration(
                 validation_eer=rate, validation_pairs=len(score),
                 validation_forged=float(forged.mean()))
 
-# %% ../nbs/04_evaluate.ipynb #bf83e4ed
+# %% ../nbs/04_evaluate.ipynb #d4276e72
 def probability(
     score:np.ndarray, # shape (P,)
     calibration:dict # From `fit_calibration`
@@ -256,7 +256,7 @@ def calibration_metrics(
 # %% ../nbs/04_evaluate.ipynb #71246832
 NAMES = ['genuine','forged'] # of the labels 0 and 1
 
-def _half_metrics(score, forged):
+def _metrics_at_half(score, forged):
     "What the original notebook reports: a score above 0.5 counts as forged"
     from sklearn.metrics import classification_report, confusion_matrix, f1_score
     predicted = score>0.5
@@ -266,7 +266,7 @@ def _half_metrics(score, forged):
                 confusion=confusion_matrix(forged, predicted, normalize='true').tolist(),
                 classification_report=report)
 
-# %% ../nbs/04_evaluate.ipynb #eb16fc86
+# %% ../nbs/04_evaluate.ipynb #27cd3c3a
 def _error_rates(score, forged, threshold):
     "EER and FRR at a given FAR, and the rates at `threshold`"
     far,frr = far_frr(score, forged, threshold)
@@ -274,7 +274,7 @@ def _error_rates(score, forged, threshold):
                 frr_at_far_1=frr_at_far(score, forged, 0.01),
                 frr_at_far_10=frr_at_far(score, forged, 0.1))
 
-# %% ../nbs/04_evaluate.ipynb #9b2b68c0
+# %% ../nbs/04_evaluate.ipynb #f0df8e54
 def pair_metrics(
     score:np.ndarray, # Of test pairs, shape (P,)
     forged:np.ndarray, # shape (P,), bool or 0/1
@@ -288,7 +288,7 @@ def pair_metrics(
     score,forged = _check_scores(score, forged)
     accuracy_at_threshold = float(((score>threshold)==forged).mean())
     metrics = dict(pairs=len(score), forged_pairs=int(forged.sum()), writers=len(np.unique(writer)),
-                   **_half_metrics(score, forged), auc=float(roc_auc_score(forged, score)),
+                   **_metrics_at_half(score, forged), auc=float(roc_auc_score(forged, score)),
                    threshold=float(threshold), **_error_rates(score, forged, threshold),
                    accuracy_at_threshold=accuracy_at_threshold)
     if metrics['writers']==1: return metrics
@@ -321,7 +321,7 @@ def plot_errors(
     det.get_legend().remove()
     return axs
 
-# %% ../nbs/04_evaluate.ipynb #9d23dd97
+# %% ../nbs/04_evaluate.ipynb #ba353526
 def plot_confusion(
     confusion:list, # 2 x 2, rows = truth, fractions of a row
     ax=None # matplotlib axis, made if None
@@ -336,7 +336,7 @@ def plot_confusion(
     ax.set(xlabel='predicted', ylabel='true')
     return ax
 
-# %% ../nbs/04_evaluate.ipynb #f279d43f
+# %% ../nbs/04_evaluate.ipynb #6340e59c
 def hardest(
     score:np.ndarray, # shape (P,)
     forged:np.ndarray, # shape (P,), bool or 0/1
@@ -350,7 +350,7 @@ def hardest(
     worst_forged = by_score[forged[by_score]][:n//2]
     return np.concatenate([worst_genuine, worst_forged])
 
-# %% ../nbs/04_evaluate.ipynb #bf9c3524
+# %% ../nbs/04_evaluate.ipynb #88dad643
 def _rows_by_writer(images):
     "{writer: index labels of the writer's images}"
     return {writer: group.index.to_numpy() for writer,group in images.groupby('writer')}
@@ -359,8 +359,8 @@ def _rows_by_writer(images):
 def reference_trials(
     images:pd.DataFrame, # Table of images of one split; copies count once
     k:int # References a writer
-)->tuple[pd.DataFrame,list[str]]: # query, writer (claimed), kind, refs; the writers skipped
-    "Questions of the k-reference protocol, images by index label"
+)->tuple[pd.DataFrame,list[str]]: # query, writer (claimed), kind, refs (k labels); writers skipped
+    "Questions of the k-reference protocol; a writer with fewer than k+1 genuine signatures is skipped"
     images = images.drop_duplicates('sha256')
     genuine = _rows_by_writer(images[~images.forged])
     skilled = _rows_by_writer(images[images.forged])
@@ -396,7 +396,7 @@ def fuse(
     log_odds = closest_three.mean(1)-weight*k/(k+1)*mutual
     return 1/(1+np.exp(-log_odds))
 
-# %% ../nbs/04_evaluate.ipynb #af199c15
+# %% ../nbs/04_evaluate.ipynb #934a472c
 def _mutual_logits(compare, references):
     "Mean logit of the scores among the references of each question, shape (Q,); 0 if k is 1"
     k = references.shape[1]
@@ -421,7 +421,7 @@ def score_trials(
     score = compare(references.ravel(), np.repeat(queries, k)).reshape(-1, k)
     return fuse(score, _mutual_logits(compare, references), rule)
 
-# %% ../nbs/04_evaluate.ipynb #f3e39f7d
+# %% ../nbs/04_evaluate.ipynb #2ee57585
 def calibrate_references(
     compare, # As in `score_trials`
     position:pd.Series, # For each index label of the images its position
@@ -442,7 +442,7 @@ def calibrate_references(
         calibrations[str(k)] = fit_calibration(score, skilled, balanced=True) | dict(rule=rule)
     return calibrations
 
-# %% ../nbs/04_evaluate.ipynb #b9642362
+# %% ../nbs/04_evaluate.ipynb #d9461dd8
 def trial_metrics(
     trials:pd.DataFrame, # writer, kind
     score:np.ndarray, # shape (Q,)
@@ -465,7 +465,7 @@ def trial_metrics(
         metrics[forgery] = rates
     return metrics
 
-# %% ../nbs/04_evaluate.ipynb #c603c047
+# %% ../nbs/04_evaluate.ipynb #749adedd
 def _split_images(images, pairs, split):
     "The images that the pairs of a split are made of"
     used = pairs[pairs.split==split]
@@ -491,7 +491,7 @@ def calibrate_run(
     write_whole(Path(run)/'calibration.json', lambda file: file.write_text(text))
     return calibration
 
-# %% ../nbs/04_evaluate.ipynb #3c99657e
+# %% ../nbs/04_evaluate.ipynb #71440f39
 def load_calibration(
     run:str|Path # Run folder
 )->dict: # See `calibrate_run`
@@ -512,14 +512,14 @@ def _evaluation_tables(config, data):
     learned = pairs[pairs.split!='test']
     return pd.concat([images, other_images]), pd.concat([learned, asked], ignore_index=True)
 
-# %% ../nbs/04_evaluate.ipynb #a3865fcd
+# %% ../nbs/04_evaluate.ipynb #78d0551c
 def _readable_pairs(images, pairs, input, size):
     "The pairs whose two images can be decoded, and the errors of the other images"
     used = images.loc[np.union1d(pairs.a, pairs.b)]
     errors = unusable(used, input, size)
     return leave_out(pairs, errors, len(used)), errors
 
-# %% ../nbs/04_evaluate.ipynb #985b3d4b
+# %% ../nbs/04_evaluate.ipynb #43837613
 def _without_unreadable(images, pairs, settings):
     "The pairs that can be scored, and how many of the test set cannot; training pairs stay as they are"
     training,asked = pairs[pairs.split=='train'], pairs[pairs.split!='train']
@@ -533,7 +533,7 @@ def _without_unreadable(images, pairs, settings):
                     pairs=int((pairs.split=='test').sum()-n_test))
     return pd.concat([training, readable]).sort_index(), left_out
 
-# %% ../nbs/04_evaluate.ipynb #3b7f63cf
+# %% ../nbs/04_evaluate.ipynb #cc4a8dff
 class _ScoredPairs(NamedTuple):
     "The test pairs of a run and their scores"
     images:pd.DataFrame # That the pairs are made of
@@ -570,7 +570,7 @@ def _encode_side(model, settings, images):
     features = encode(model.get_layer('encoder'), x, keep=True)
     return _Side(images, partial(score_features, model.get_layer('head'), features), position)
 
-# %% ../nbs/04_evaluate.ipynb #e8d75a29
+# %% ../nbs/04_evaluate.ipynb #ecd184fb
 def _rates_for_k(validation, test, k, seed):
     "Rates of each rule for k references; {'skipped': reason} where no writer has enough signatures"
     try:
@@ -586,7 +586,7 @@ def _rates_for_k(validation, test, k, seed):
         rates[rule] = trial_metrics(asked, test_score, threshold, seed=seed)
     return rates
 
-# %% ../nbs/04_evaluate.ipynb #46017835
+# %% ../nbs/04_evaluate.ipynb #588feb2d
 def reference_metrics(
     model, # From `siamese_model`
     config:RunConfig, # Of the run
@@ -598,7 +598,7 @@ def reference_metrics(
     sides = [_encode_side(model, config.settings, images) for images in (validation,test)]
     return {str(k): _rates_for_k(*sides, k, config.settings.seed) for k in ks}
 
-# %% ../nbs/04_evaluate.ipynb #5df268f0
+# %% ../nbs/04_evaluate.ipynb #46cfea76
 def _run_metrics(model, config, data, scored, images, pairs, calibration):
     "What `metrics.json` holds, but for what was left out, and the shortcut table"
     settings,table = config.settings, scored.table
@@ -641,7 +641,7 @@ def summary_rows(
             ('threshold, from validation', f"{m['threshold']:.4f}"),
             ('at that threshold', at_threshold)]
 
-# %% ../nbs/04_evaluate.ipynb #088387ff
+# %% ../nbs/04_evaluate.ipynb #ec98e78d
 def _rule_row(k, rule, rates, n_skipped):
     "(name, value in words) of one rule for k references"
     skilled,random = rates['skilled'], rates['random']
@@ -652,7 +652,7 @@ def _rule_row(k, rule, rates, n_skipped):
                   f"(random {percent(random['far'])}), FRR {percent(skilled['frr'])}; "
                   f"{rates['writers']} writers, {n_skipped} skipped")
 
-# %% ../nbs/04_evaluate.ipynb #9170ecfa
+# %% ../nbs/04_evaluate.ipynb #11e1e2c8
 def reference_rows(
     m:dict # From `evaluate_run`
 )->list[tuple[str,str]]: # (name, value in words)
@@ -665,7 +665,7 @@ def reference_rows(
             if rule!='skipped': rows.append(_rule_row(k, rule, rates, len(skipped)))
     return rows
 
-# %% ../nbs/04_evaluate.ipynb #51bcdab0
+# %% ../nbs/04_evaluate.ipynb #6ef1a7ad
 WHAT_WAS_TESTED = '''Tested: one reference against one questioned signature of the same name, genuine
 or a <i>skilled</i> forgery; below, several references, and <i>random</i> forgeries (somebody else’s
 own signature) apart. Not tested: traced or disguised signatures, other scripts and scanners than
@@ -683,7 +683,7 @@ def _what_was_tested(m):
                            "other writers and other scans.")
     return first+paragraph(WHAT_WAS_TESTED, 'note')
 
-# %% ../nbs/04_evaluate.ipynb #bc1132ad
+# %% ../nbs/04_evaluate.ipynb #d5e0a16e
 SHORTCUT_AUC = 0.55 # A trait above this AUC tells forged pairs from genuine ones; 0.5 says nothing
 
 def _telling_traits(shortcuts, column):
@@ -692,14 +692,14 @@ def _telling_traits(shortcuts, column):
     words = [f'{name} ({value:.2f})' for name,value in auc.items() if value>SHORTCUT_AUC]
     return ', '.join(words) or 'none'
 
-# %% ../nbs/04_evaluate.ipynb #8d63861c
+# %% ../nbs/04_evaluate.ipynb #c9c23e45
 def _shortcut_sentence(shortcuts):
     "The shortcut table in one sentence"
     return ("Traits of scanner and paper that tell forged pairs from genuine ones, without any "
             f"handwriting (AUC): in the files {_telling_traits(shortcuts, 'in_file')}; "
             f"in what the model sees {_telling_traits(shortcuts, 'as_seen')}.")
 
-# %% ../nbs/04_evaluate.ipynb #49137eb2
+# %% ../nbs/04_evaluate.ipynb #026e5465
 def _result_sections(m, table):
     "Main numbers, scores, curves, calibration"
     label,score,calibration = table.label, table.score, m['calibration']
@@ -718,7 +718,7 @@ def _result_sections(m, table):
             html_figure(reliability, 'Stated probability against share of forgeries'),
             paragraph(trust)]
 
-# %% ../nbs/04_evaluate.ipynb #baf7614b
+# %% ../nbs/04_evaluate.ipynb #fe3eb9c6
 def _condition_sections(m, shortcuts):
     "Several references, leaks and shortcuts"
     several = paragraph('Only with split writer-disjoint.')
@@ -730,7 +730,7 @@ def _condition_sections(m, shortcuts):
             html_figure(traits, 'AUC of each trait, in the file and as seen'),
             html_table(counts)]
 
-# %% ../nbs/04_evaluate.ipynb #ec5723eb
+# %% ../nbs/04_evaluate.ipynb #b44ce239
 def _original_sections(m, label, score):
     "What the original notebook reports"
     from sklearn.metrics import classification_report
@@ -739,7 +739,7 @@ def _original_sections(m, label, score):
             html_figure(plot_confusion(m['confusion']).figure, 'Normalised confusion matrix'),
             f'<pre>{html.escape(report)}</pre>']
 
-# %% ../nbs/04_evaluate.ipynb #9e0bbe10
+# %% ../nbs/04_evaluate.ipynb #e719e6f1
 def _pair_sections(x, a, b, label, score):
     "The hardest pairs as images"
     worst = hardest(score, label)
@@ -749,7 +749,7 @@ def _pair_sections(x, a, b, label, score):
                       'then forgeries that look alike.'),
             html_figure(figure, 'The hardest genuine and forged pairs')]
 
-# %% ../nbs/04_evaluate.ipynb #21031a3e
+# %% ../nbs/04_evaluate.ipynb #79a212a2
 def _training_sections(config, history):
     "Training curves and all settings"
     from siamese_sig.train import plot_history
@@ -759,7 +759,7 @@ def _training_sections(config, history):
             html_figure(plot_history(history)[0].figure, 'Training and validation curves'),
             '<h2>Configuration</h2>', html_table([*settings.items(), *facts.items()])]
 
-# %% ../nbs/04_evaluate.ipynb #e5a42750
+# %% ../nbs/04_evaluate.ipynb #5629c6ca
 def write_report(
     file:str|Path, # The page to write
     m:dict, # From `evaluate_run`
@@ -778,7 +778,7 @@ def write_report(
     page = html_page(title, '\n'.join(sections))
     return write_whole(file, lambda f: f.write_text(page, encoding='utf-8'))
 
-# %% ../nbs/04_evaluate.ipynb #22856d47
+# %% ../nbs/04_evaluate.ipynb #ed9097be
 def evaluate_run(
     run:str|Path, # Run folder of a finished training
     data:str|Path|None=None # Another data set, to be tested on instead of the run's own
