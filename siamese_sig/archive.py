@@ -286,15 +286,6 @@ def _environment(**more): # variables while the block runs, unless they are set
         for k in new: os.environ.pop(k, None)
 
 @contextlib.contextmanager
-def _silent(): # Ray writes a line straight to file 2
-    keep,nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try: yield
-    finally:
-        os.dup2(keep, 2)
-        for fd in (keep,nowhere): os.close(fd)
-
-@contextlib.contextmanager
 def ray_cluster(
     workers:int|None=None, # Of a cluster on this machine; None: one a core
     address:str|None=None # Of a cluster that is running; None: one on this machine, which ends with the block
@@ -313,7 +304,7 @@ def ray_cluster(
             there = dict(address=address) if address else dict(address='local', num_cpus=workers or os.cpu_count(), include_dashboard=False, object_store_memory=100*2**20,
                                                                _temp_dir=_short_folder(stack))
             try:
-                with _silent(): ray.init(**there, log_to_driver=False, logging_level='CRITICAL')
+                with quiet_stderr(): ray.init(**there, log_to_driver=False, logging_level='CRITICAL')
             except Exception as e: # a machine that is too busy to start it within 30 s raises a bare one
                 raise DataError(f"Ray {f'at {address}' if address else 'on this machine'} cannot be used ({e})") from None
             stack.callback(ray.shutdown)
@@ -329,6 +320,18 @@ def _answers(address):
 
 def _short_folder(stack): # for the sockets of a cluster, whose names may have 107 characters
     return stack.enter_context(tempfile.TemporaryDirectory(prefix='ssig-', dir='/tmp' if os.path.isdir('/tmp') else None, ignore_cleanup_errors=True))
+
+# %% ../nbs/09_archive.ipynb #98644a74
+@contextlib.contextmanager
+def quiet_stderr():
+    terminal = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try: yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 # %% ../nbs/09_archive.ipynb #5777e40d
 def _on_ray(job, missing, workers, address):
