@@ -22,9 +22,10 @@ REPO = "github.com/siamese-sig/siamese_sig"
 WHERE = f"git+https://{REPO}"  # once the package is on PyPI: leave out " @ " and this
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/{}/blob/main/{})"
 INSTALL = f"""#| hide
-# Colab: installs the package with what this notebook's tests need. Where the package is installed, it does nothing.
+# Colab: install the package with what this notebook's tests need. Where the package is installed, this does nothing.
 from importlib.util import find_spec
-if not find_spec('siamese_sig'): get_ipython().run_line_magic('pip', 'install -q "siamese_sig[EXTRAS] @ {WHERE}"')"""
+package = 'siamese_sig[EXTRAS] @ {WHERE}'
+if not find_spec('siamese_sig'): get_ipython().run_line_magic('pip', f'install -q "{{package}}"')"""
 
 
 def notebooks(names=()):
@@ -54,8 +55,8 @@ def faults():
 def write(path):
     "Put badge and install cell after the title cell"
     nb, first = json.loads(path.read_text(encoding="utf-8")), first_cells(path)
-    own = {c["id"] for c in first}
-    rest = [c for c in nb["cells"] if c["id"] not in own]
+    marks = "[![Open in Colab]", "if not find_spec('siamese_sig')"
+    rest = [c for c in nb["cells"] if not any(mark in "".join(c["source"]) for mark in marks)]
     nb["cells"] = [rest[0], *first, *rest[1:]]
     path.write_text(json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 
