@@ -61,7 +61,7 @@ class Strokes(NamedTuple):
     sigma:np.ndarray # Spreads, > 0
     up:np.ndarray # Is the pen in the air? bool
 
-# %% ../nbs/05_synth.ipynb #2ebad0eb
+# %% ../nbs/05_synth.ipynb #72d14c79
 def _displacement(strokes, done):
     "How far strokes have moved the pen when shares `done` (N,K) of them are done: x, y, each (N,K)"
     half_turn = strokes.turn[:,None]*done/2
@@ -182,7 +182,7 @@ Z2:5,180 100,190 10,10 60,20 45,-60 5,-45 110,40
 -:0,50 45,55
 '''.strip().splitlines())
 
-# %% ../nbs/05_synth.ipynb #98579b2f
+# %% ../nbs/05_synth.ipynb #f41f0736
 _X,_Y,_TURN,_UP = range(4) # Columns of a target: x-heights, x-heights, radians, 0 or 1
 _XY = slice(0, 2) # Both coordinates
 
@@ -213,7 +213,7 @@ def _form_arrays():
 
 _SHAPES,_BODY,_MARK = _form_arrays()
 
-# %% ../nbs/05_synth.ipynb #467ef58c
+# %% ../nbs/05_synth.ipynb #fe6ccbca
 def _letter_forms():
     "Rows of `_SHAPES` for each letter; the scribble comes first"
     forms = {'~': [len(_GLYPHS)]}
@@ -223,7 +223,7 @@ def _letter_forms():
 _FORMS = _letter_forms()
 _LETTERS = ''.join(_FORMS)
 
-# %% ../nbs/05_synth.ipynb #bc5db15f
+# %% ../nbs/05_synth.ipynb #a1781b47
 class _Scatter(NamedTuple):
     "Standard deviations between repetitions of one writer"
     point:float # Of each target, x-heights; more after a long way
@@ -260,7 +260,7 @@ class Style:
     forms:np.ndarray # Which form of each letter, shape (letters,), in [0,1)
     allographs:np.ndarray # Shift x, shift y, bend; shape (forms, targets, 3)
 
-# %% ../nbs/05_synth.ipynb #ae15042f
+# %% ../nbs/05_synth.ipynb #3fb26bcb
 def _random_factor(rng, log_mean, log_spread, size=None):
     "Positive factors whose logs are normal"
     return np.exp(rng.normal(log_mean, log_spread, size))
@@ -270,7 +270,7 @@ def _draw_scatter(rng):
     over_all = np.array(_USUAL_SCATTER)*_random_factor(rng, 0, 0.25)*rng.uniform(0.75, 1.3)
     return over_all*_random_factor(rng, 0, 0.3, len(_USUAL_SCATTER))
 
-# %% ../nbs/05_synth.ipynb #ddf5466e
+# %% ../nbs/05_synth.ipynb #1c2c836d
 # Standard deviations of the personal shifts in x and y (x-heights) and bends (radians)
 _ALLOGRAPH_SPREADS = [0.13, 0.13, 0.35]
 
@@ -305,14 +305,14 @@ class Plan:
     flourishes:tuple # Targets of each flourish: x in name widths, y in x-heights
     whims:np.ndarray # One number in [0,1] a letter: joined to the one before if below `linking`
 
-# %% ../nbs/05_synth.ipynb #39c2d158
+# %% ../nbs/05_synth.ipynb #98a8b6df
 _ENTRIES = [_parse_targets(points) for points in (
     '-60,20 -20,190 10,210',
     '-90,-40 -10,210 40,150',
     '-70,100 -10,220 -30,60',
     '120,190 -40,220 -50,60')]
 
-# %% ../nbs/05_synth.ipynb #8416c9f7
+# %% ../nbs/05_synth.ipynb #a3b8b76f
 _FLOURISHES = [_parse_targets(points) for points in (
     '110,-30 50,-90 -5,-60 95,-70',
     '^-10,30 115,80',
@@ -329,7 +329,7 @@ _FLOURISHES = [_parse_targets(points) for points in (
     '^108,-10 118,120 ^116,-20 126,110',
     '112,-20 30,-120 10,-60 130,20')]
 
-# %% ../nbs/05_synth.ipynb #d5eb46b6
+# %% ../nbs/05_synth.ipynb #0f901b8d
 _ONSETS = 'b br d f g gr h j k l m n p r s sch st t tr v w z'.split()
 _VOWELS = 'a e i o u a e o ee ou ij'.split()
 _CODAS = 'n r l s t k ns rt nd m x'.split()
@@ -345,7 +345,7 @@ def _draw_initials(rng, n):
     "`n` capital letters"
     return ''.join(rng.choice(_INITIALS, n))
 
-# %% ../nbs/05_synth.ipynb #cd0415f8
+# %% ../nbs/05_synth.ipynb #0935da43
 _TEXT_KINDS = [0.45, 0.17, 0.23, 0.12, 0.03] # Shares of the five kinds, in the order of `_draw_text`
 
 def _draw_text(rng):
@@ -374,7 +374,7 @@ def _scribble(rng):
     turn = rng.normal(usual_turn, 0.5, n)
     return np.stack([np.cumsum(steps), y, turn, np.zeros(n)], 1)
 
-# %% ../nbs/05_synth.ipynb #47f98791
+# %% ../nbs/05_synth.ipynb #bb2c2cd5
 # Standard deviations of the personal shifts of a flourish: x (name widths), y (x-heights), turn (radians), up
 _JITTER = [0.07, 0.2, 0.3, 0]
 
@@ -402,7 +402,7 @@ def _rng(seed, writer, kind, index=0):
     "The random generator for one thing about one writer"
     return np.random.default_rng([seed, writer, kind, index])
 
-# %% ../nbs/05_synth.ipynb #7429497e
+# %% ../nbs/05_synth.ipynb #92cdbb27
 def _pick_form(letter, style):
     "Row of `_SHAPES` of the form in which a writer makes a letter"
     forms = _FORMS[letter]
@@ -430,7 +430,7 @@ def _letter_targets(text, plan, style):
     targets[...,_X] *= style.width
     return targets, body, mark
 
-# %% ../nbs/05_synth.ipynb #7234c4c2
+# %% ../nbs/05_synth.ipynb #9c25d239
 _LINE_HEIGHT = 3 # x-heights from one line to the next
 
 def _split_text(text):
@@ -461,7 +461,7 @@ def _in_order(targets, body, mark, word):
     rank = (2*word[:,None]+mark)[used]
     return targets[used][np.argsort(rank, kind='stable')]
 
-# %% ../nbs/05_synth.ipynb #af98a7ee
+# %% ../nbs/05_synth.ipynb #4940138c
 def _lay_out(plan, style, scatter, drop_chance, rng):
     "Targets of the whole signature before slant and rotation, shape (n,4)"
     letter_scatter = _Scatter(*scatter).letter
@@ -492,7 +492,7 @@ def _rotate(xy, angle):
     "Points turned to the left by an angle in radians, shape (n,2)"
     return xy@np.array([[np.cos(angle),np.sin(angle)],[-np.sin(angle),np.cos(angle)]])
 
-# %% ../nbs/05_synth.ipynb #0f454bb1
+# %% ../nbs/05_synth.ipynb #14a4a943
 def _vary(targets, style, scatter, rng, sway=1.0):
     "The targets as meant this time: scattered, slanted, deformed and turned; `sway` as in `_drift`"
     scatter = _Scatter(*scatter)
@@ -531,7 +531,7 @@ def _onsets(gap, mu, sigma, stop):
     wait = 2*np.exp(mu)*np.sinh(_WAIT_SPREADS*sigma)*stop
     return np.r_[0, np.cumsum(gap+wait)[:-1]]
 
-# %% ../nbs/05_synth.ipynb #1c267a77
+# %% ../nbs/05_synth.ipynb #92a92b7c
 def _strokes(targets, style, scatter, slowness, pause_chance, rng):
     "Strokes that visit the targets; `slowness` stretches the time between them, its root that within them"
     up = targets[:,_UP]>0
@@ -592,7 +592,7 @@ def _hesitate(targets, hand, rng):
     with_lifts = np.insert(targets, lifts, _near(targets[lifts-1], 1, rng), axis=0)
     return np.concatenate([with_lifts, retouches])
 
-# %% ../nbs/05_synth.ipynb #c9fb8f9d
+# %% ../nbs/05_synth.ipynb #ec4f4116
 _TREMOR_HERTZ = 7, 12 # Range of the frequencies of tremor
 
 def _tremor(t, speed, amplitude, rng):
@@ -602,7 +602,7 @@ def _tremor(t, speed, amplitude, rng):
     shake = np.sin(2*np.pi*np.outer(t, frequency)+phase).reshape(-1, 2, 2).mean(1)
     return amplitude*shake*np.minimum(speed/np.median(speed), 1)[:,None]
 
-# %% ../nbs/05_synth.ipynb #51a39fa4
+# %% ../nbs/05_synth.ipynb #8ff1b1de
 _AIR_SPREADS = 1.555 # 6 and 94 % of a normal distribution lie so many deviations from its middle
 
 def _in_air(strokes, n):
@@ -654,7 +654,7 @@ def _density(path):
     length = np.hypot(*np.diff(path[:,_XY], axis=0).T)[down[1:]].sum()
     return np.log(length/(width*height)/min(_FRAME[0]/height, _FRAME[1]/width))
 
-# %% ../nbs/05_synth.ipynb #d603cdb8
+# %% ../nbs/05_synth.ipynb #0db8c79b
 def _new_writer(seed, writer):
     "A writer, drawn from the numbers"
     rng = _rng(seed, writer, _WRITER)
@@ -687,7 +687,7 @@ def _blend(style, other, least, most, rng):
     def mix(name): return (1-share[name])*getattr(style, name)+share[name]*getattr(other, name)
     return Style(**{name: mix(name) for name in share})
 
-# %% ../nbs/05_synth.ipynb #63863cd3
+# %% ../nbs/05_synth.ipynb #6ca28eb0
 _FLUENT_FORGERS = 0.4 # Share of the forgers who write instead of drawing
 
 def _forger_pace(fluent, clumsiness, rng):
@@ -730,7 +730,7 @@ _PEN_KINDS = (
     _PenKind(swell=0.25, nib=0.35, roughness=0.10, skips=0.3)) # fountain pen
 _PROFILE_KNOTS = 24 # Places along a signature where a hand may press more or less than elsewhere
 
-# %% ../nbs/05_synth.ipynb #8b7bedc8
+# %% ../nbs/05_synth.ipynb #188009d4
 class _Pen(NamedTuple):
     "What the line looks like; lengths in pixels of a signature fitted to 112×208"
     width:float # Of the line
@@ -751,7 +751,7 @@ def _make_pen(width, kind, details):
     return _Pen(width, swell=usual.swell*2*swell, nib=usual.nib*2*nib, nib_angle=np.pi*nib_angle,
                 roughness=usual.roughness*2*roughness, skips=usual.skips*2*skips)
 
-# %% ../nbs/05_synth.ipynb #16a7658d
+# %% ../nbs/05_synth.ipynb #3dbaf87e
 class _Habit(NamedTuple):
     "A hand's own pen, and how the hand presses any pen"
     kind:int # Row of `_PEN_KINDS`
@@ -774,7 +774,7 @@ def _draw_habit(rng):
     profile = 0.12*np.exp(rng.normal(0, 0.3))*rng.normal(size=_PROFILE_KNOTS)
     return _Habit(kind, details, pressure_spread, direction_gain, heavy_direction, profile)
 
-# %% ../nbs/05_synth.ipynb #22dbf40e
+# %% ../nbs/05_synth.ipynb #49f581e6
 _OTHER_PEN_SPREAD = 0.22 # How much wider or narrower another pen is, log
 
 def _draw_width(log_width, spread, change_chance, rng):
@@ -785,7 +785,7 @@ def _draw_width(log_width, spread, change_chance, rng):
     if other_pen: log_width = log_width + difference
     return np.exp(log_width), other_pen
 
-# %% ../nbs/05_synth.ipynb #b517866d
+# %% ../nbs/05_synth.ipynb #b67870e3
 _FELT_TIP_YIELDS = 0.5 # A felt tip shows this share of how a hand presses
 
 def _draw_pen(log_width, spread, rng, habit=None, noise=1.0):
@@ -805,7 +805,7 @@ def _draw_pen(log_width, spread, rng, habit=None, noise=1.0):
         heavy_direction=habit.heavy_direction,
         profile=yields*habit.profile)
 
-# %% ../nbs/05_synth.ipynb #3a39fc09
+# %% ../nbs/05_synth.ipynb #da4b9184
 def _relative_width(path, pen):
     "Line width at each sample, relative to its mean along the line, shape (T,)"
     speed = path[:,_SPEED]/np.median(path[:,_SPEED])
@@ -819,7 +819,7 @@ def _relative_width(path, pen):
     width = width*np.exp(pen.direction_gain*np.cos(angle-pen.heavy_direction)+profile)
     return width*way.sum()/(width*way).sum()
 
-# %% ../nbs/05_synth.ipynb #464eafff
+# %% ../nbs/05_synth.ipynb #5f9039ba
 _PRESSURE_SAMPLES = 12 # From one draw of the pressure to the next; between them it changes steadily
 _LEAST_RADIUS = 0.62 # Pixels; a thinner line would break everywhere
 
@@ -843,7 +843,7 @@ def _fill_in(xy, radius, joined):
     share = (np.arange(n_points.sum())-start[sample])/n_points[sample]
     return xy[sample]+share[:,None]*step[sample]*joined[sample+1,None], radius[sample]
 
-# %% ../nbs/05_synth.ipynb #217fb003
+# %% ../nbs/05_synth.ipynb #c787f44f
 def _stamp(xy, radius, shape):
     "Coverage of discs with centres `xy`, (H,W) float32 in [0,1]; pixel centres are whole numbers"
     reach = int(radius.max()+1)
@@ -888,7 +888,7 @@ def _leaves_ink(path, pen, rng):
     down[(gaps[:,None]+np.arange(_GAP_SAMPLES)).clip(0, len(path)-1)] = False
     return down
 
-# %% ../nbs/05_synth.ipynb #5e8c636d
+# %% ../nbs/05_synth.ipynb #dfc58cd7
 def render(
     path:np.ndarray, # A pen movement from `write`, shape (T,4)
     pen:_Pen, # The pen that wrote it
@@ -919,7 +919,7 @@ def _fit_to_page(path, aspect):
     path[:,_X] *= np.exp(aspect)*height/width
     return path
 
-# %% ../nbs/05_synth.ipynb #d675a009
+# %% ../nbs/05_synth.ipynb #1826b2eb
 _N_FORGERS = 3 # Forgers of each writer; the forgery number `index` is by forger `index % 3`
 # The next three hold with habitual pens only; they were measured in real signatures
 _FORGED_ASPECT_SPREAD = 0.22 # How far forgers miss the proportions, log of width over height
@@ -941,7 +941,7 @@ def _signing_hand(style, forged, skill, rng, own_rng):
     if skill is None: skill = own_rng.random()
     return _forger_hand(style, forger, skill, rng)
 
-# %% ../nbs/05_synth.ipynb #b6d93192
+# %% ../nbs/05_synth.ipynb #bf5d26ca
 _SMALLNESS_POWER = 1.5 # With habitual pens the scatter grows with this power of line width over size
 _THINNING = 0.45 # Of the line for a denser signature, log width for a log of density
 
@@ -1031,7 +1031,7 @@ def _one_writer(seed, writer, n_genuine, n_forged, size, pens):
     images = [signature_ink(seed, writer, i, f, size, pens=pens) for i,f in numbers]
     return SynthBlock(np.stack(images), np.full(len(images), writer), forged, index)
 
-# %% ../nbs/05_synth.ipynb #af4bd56a
+# %% ../nbs/05_synth.ipynb #cfd9379b
 _WRITERS_AT_ONCE = 64 # Blocks in memory at once
 
 def synth_blocks(
@@ -1053,7 +1053,7 @@ def synth_blocks(
                     for w in people[k:k+_WRITERS_AT_ONCE]]
             yield from pool(jobs)
 
-# %% ../nbs/05_synth.ipynb #b2532d15
+# %% ../nbs/05_synth.ipynb #a8bc8890
 def synth_images(
     writers:int|range, # How many persons, numbered from 1, or which
     genuine:int=11, # Repetitions of each
@@ -1079,7 +1079,7 @@ def _check_arguments(least:dict, test_fraction):
     if not 0<test_fraction<1:
         raise DataError(f'test_fraction {test_fraction!r}; expected a number between 0 and 1')
 
-# %% ../nbs/05_synth.ipynb #be1b325f
+# %% ../nbs/05_synth.ipynb #c8838614
 def _image_name(writer, forged, index):
     "Path of an image below the folder of its split, such as `003_forg/003_f01.png`"
     if forged: return f'{writer:03d}_forg/{writer:03d}_f{index+1:02d}.png'
@@ -1142,7 +1142,7 @@ def synthesize(
     with whole_folder(root) as new: _write_set(new, table, seed, height, workers)
     return root
 
-# %% ../nbs/05_synth.ipynb #31c2e602
+# %% ../nbs/05_synth.ipynb #4f291483
 def _line_directions(line):
     "Cosine and sine of twice the angle of the normal of a thin line, each (H,W)"
     gy,gx = np.gradient(ndimage.gaussian_filter(line*1.0, 2))
@@ -1177,7 +1177,7 @@ def ink_statistics(
                 pieces=ndimage.label(mask, np.ones((3,3)))[1], # connected pieces of ink
                 holes=ndimage.label(~mask)[1]-1) # enclosed pieces of paper
 
-# %% ../nbs/05_synth.ipynb #0ee848ef
+# %% ../nbs/05_synth.ipynb #80f756cf
 def hog_distances(
     x:np.ndarray, # Ink, shape (N,H,W,1), uint8
 )->np.ndarray: # 1 − cosine of 9 orientations in cells of 16 pixels, shape (N,N)
@@ -1216,7 +1216,7 @@ def _rubber_stamp(shape, rng):
         page.text((x-0.5*radius,y-0.2*radius), 'PAID', 255, font_size=0.4*radius)
     return _drawn(shape, draw)
 
-# %% ../nbs/05_synth.ipynb #76ac01ea
+# %% ../nbs/05_synth.ipynb #394cc1a8
 _STAMP_COLOUR = np.array([200,50,60])
 
 def _printed(shape, ruled, boxed, stamped, rng):
@@ -1241,7 +1241,7 @@ def _as_jpeg(page, rng):
     Image.fromarray(page).save(file, 'JPEG', quality=int(rng.integers(55, 95)))
     return np.asarray(Image.open(file))
 
-# %% ../nbs/05_synth.ipynb #7a028b6a
+# %% ../nbs/05_synth.ipynb #de4950bb
 _PEN_COLOURS = (30,30,35), (25,40,130), (20,60,180) # black, dark blue, blue
 
 def scan(
