@@ -213,7 +213,7 @@ def test_no_pickle_and_no_code():
         assert [f for f in found if f != "pickle"] == [], (name, found)
         assert "import pickle" not in text and all("allow_pickle=False" in line for line in text.splitlines() if "np.load(" in line), name
     runs = [(name, line.strip()) for name, text in code.items() for line in text.splitlines() if "subprocess." in line]
-    assert len(runs) == 1 and runs[0][0] == "networks.py" and "subprocess.run([sys.executable, '-c', code, tmp, str(folder), format]" in runs[0][1], runs
+    assert len(runs) == 1 and runs[0][0] == "networks.py" and "subprocess.run([sys.executable, '-c', _EXPORT_PROGRAM, tmp, str(folder), format]" in runs[0][1], runs
     loads = [(name, line) for name, text in code.items() for line in text.splitlines() if "load_model(" in line]
     assert len(loads) == 1 and "safe_mode=True" in loads[0][1], loads
 

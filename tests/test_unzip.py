@@ -1,4 +1,4 @@
-"Zips that want to write elsewhere, or everything"
+"Zips that would write outside their folder, or fill the disk"
 import io
 import stat
 import struct
@@ -13,6 +13,7 @@ from siamese_sig.core.unzip import unzip
 
 
 def packed(path, *entries, method=zipfile.ZIP_DEFLATED):
+    "A zip of entries (name or ZipInfo, content, Unix mode if any)"
     with zipfile.ZipFile(path, "w", method) as z:
         for name, data, *mode in entries:
             info = zipfile.ZipInfo(name) if isinstance(name, str) else name
@@ -23,21 +24,29 @@ def packed(path, *entries, method=zipfile.ZIP_DEFLATED):
     return path
 
 
-GOOD = ("sign_data/train_data.csv", b"a,b,0\n"), ("sign_data/test_data.csv", b"a,b,0\n"), ("sign_data/train/001/a.png", b"x"), ("sign_data/test/001/a.png", b"x")
-SLIPS = ["../evil", "a/../../evil", "/evil", "//evil", "C:\\evil", "C:/evil", "..\\evil", "a\\..\\..\\evil", "a/./../../evil", "\\\\server\\evil"]
+GOOD = (
+    ("sign_data/train_data.csv", b"a,b,0\n"),
+    ("sign_data/test_data.csv", b"a,b,0\n"),
+    ("sign_data/train/001/a.png", b"x"),
+    ("sign_data/test/001/a.png", b"x"),
+)
+SLIPS = ["../evil", "a/../../evil", "/evil", "//evil", "C:\\evil", "C:/evil",
+         "..\\evil", "a\\..\\..\\evil", "a/./../../evil", "\\\\server\\evil"]
 
 
 def tree(folder):
-    return sorted((str(p.relative_to(folder)), p.read_bytes() if p.is_file() and not p.is_symlink() else None) for p in folder.rglob("*"))
+    "Relative paths and contents of everything in a folder; None for a folder or a link"
+    return sorted((str(p.relative_to(folder)), p.read_bytes() if p.is_file() and not p.is_symlink() else None)
+                  for p in folder.rglob("*"))
 
 
-def refused(tmp_path, archive, **kw):
+def refused(tmp_path, archive, reason=None, **kw):
     "There is an error, and the disk is as it was"
     before = tree(tmp_path)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=reason):
         unzip(archive, tmp_path/"deep/er/out", **kw)
-    left = [p for p in tree(tmp_path) if p not in before]
-    assert all(name in ("deep", "deep/er") for name, _ in left), left  # empty parents at most
+    new = [entry for entry in tree(tmp_path) if entry not in before]
+    assert all(name in ("deep", "deep/er") for name, _ in new), new  # empty parents at most
 
 
 @pytest.mark.parametrize("name", SLIPS)
@@ -55,7 +64,8 @@ def test_slip_by_command(tmp_path, name):
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK])
 def test_links_and_devices(tmp_path, kind):
-    refused(tmp_path, packed(tmp_path/"a.zip", *GOOD, ("link", b"/etc", kind | 0o777), ("link/passwd", b"evil")))
+    link = "link", b"/etc", kind | 0o777
+    refused(tmp_path, packed(tmp_path/"a.zip", *GOOD, link, ("link/passwd", b"evil")), "is a link")
 
 
 def test_bombs(tmp_path):
@@ -65,7 +75,8 @@ def test_bombs(tmp_path):
     refused(tmp_path, tmp_path/"bomb.zip", max_bytes=3*10**7)
     inner = io.BytesIO()
     packed(inner, *(("b%d" % i, zeros) for i in range(20)))
-    unzip(packed(tmp_path/"nested.zip", ("inner.zip", inner.getvalue())), tmp_path/"nested", max_bytes=10**6)  # an inner zip stays a file
+    packed(tmp_path/"nested.zip", ("inner.zip", inner.getvalue()))
+    unzip(tmp_path/"nested.zip", tmp_path/"nested", max_bytes=10**6)  # an inner zip stays a file
     assert (tmp_path/"nested/inner.zip").stat().st_size < 10**6
     lie = bytearray(packed(tmp_path/"lie.zip", ("b", zeros)).read_bytes())
     for mark, at in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
@@ -108,8 +119,25 @@ def test_damage(tmp_path, n):
 
 
 def test_case_and_twins(tmp_path):
-    refused(tmp_path, packed(tmp_path/"a.zip", ("A", b"1"), ("a", b"2")))
-    refused(tmp_path, packed(tmp_path/"b.zip", ("a", b"1"), ("a/b", b"2")))
+    refused(tmp_path, packed(tmp_path/"a.zip", ("A", b"1"), ("a", b"2")), "there twice")
+    refused(tmp_path, packed(tmp_path/"b.zip", ("a", b"1"), ("a/b", b"2")), "lies in a file")
+
+
+def test_name_too_long(tmp_path):
+    "The place is named, not the zip"
+    refused(tmp_path, packed(tmp_path/"a.zip", *GOOD, ("x"*300, b"1")), "out: cannot be written")
+
+
+def test_somebody_else_was_faster(tmp_path, monkeypatch):
+    "Their folder stays as it is"
+    def extract_late(z, folder):
+        (tmp_path/"out").mkdir()
+        (tmp_path/"out/theirs").write_text("theirs")
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", extract_late)
+    archive = packed(tmp_path/"a.zip", *GOOD)
+    with pytest.raises(DataError, match="out: cannot be written"):
+        unzip(archive, tmp_path/"out")
+    assert tree(tmp_path/"out") == [("theirs", b"theirs")]
 
 
 def test_other_archives(tmp_path):

@@ -29,7 +29,7 @@ def cache_dir()->Path:
     folder = os.environ.get('SIAMESE_SIG_CACHE')
     return Path(folder) if folder else Path(user_cache_path('siamese_sig', appauthor=False))
 
-# %% ../../nbs/core/cache.ipynb #4516e781
+# %% ../../nbs/core/cache.ipynb #311213fc
 @lru_cache
 def _without_docs(
     source:str # Of a module
@@ -69,7 +69,7 @@ def _checksum(
     "The checksum of key and row"
     return 1+zlib.crc32(stored.tobytes()[8:])
 
-# %% ../../nbs/core/cache.ipynb #7a532596
+# %% ../../nbs/core/cache.ipynb #ab20f69d
 def _find_rows(
     file:Path, # A file of rows
     record:np.dtype, # From `_record`
@@ -85,7 +85,7 @@ def _find_rows(
         if key in wanted and kept['sum'][i]==_checksum(kept[i]): positions[key] = i
     return positions
 
-# %% ../../nbs/core/cache.ipynb #49a5c234
+# %% ../../nbs/core/cache.ipynb #3565af89
 def _open_rows(file, n_bytes):
     "Open the file to write rows to, `n_bytes` long; its content stays unless its length is wrong"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def _open_rows(file, n_bytes):
         raise
     return f
 
-# %% ../../nbs/core/cache.ipynb #54664fcd
+# %% ../../nbs/core/cache.ipynb #228f05f0
 def _write_row(f, record, position, key, row):
     "Write one row with its key (bytes) and checksum at its position in the open file `f`"
     stored = np.zeros((), record)
@@ -125,7 +125,7 @@ def _fill(file, record, keys, make):
             for position,row in make(sorted(missing.values())):
                 _write_row(f, record, position, keys[position], row)
 
-# %% ../../nbs/core/cache.ipynb #e1f8bc18
+# %% ../../nbs/core/cache.ipynb #d8729439
 def cached_rows(
     folder:str, # Folder in `cache_dir()`, named by all that rows depend on besides their keys
     keys:list[str], # SHA-256 (hex) of what each row is made from, all different
@@ -145,7 +145,7 @@ def cached_rows(
         "or set SIAMESE_SIG_CACHE to a folder that can be written to") from None
     return np.memmap(file, record, 'r', shape=len(keys))['row']
 
-# %% ../../nbs/core/cache.ipynb #628ebf8a
+# %% ../../nbs/core/cache.ipynb #dc7d4a85
 def _part_of_cache(file):
     "The folder that a file is counted under: two levels for images and features, else one"
     folder = file.parent.relative_to(cache_dir())

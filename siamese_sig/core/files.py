@@ -30,7 +30,7 @@ def _writing(path):
     try: yield
     except OSError as error: raise _cannot_write(path, error) from error
 
-# %% ../../nbs/core/files.ipynb #b2b68eaf
+# %% ../../nbs/core/files.ipynb #cce8afb2
 def _to_disk(path):
     "Wait until `path`, a file or a folder, is on the disk"
     # Windows has no call for folders; it does this by itself
@@ -39,7 +39,7 @@ def _to_disk(path):
     try: os.fsync(fd)
     finally: os.close(fd)
 
-# %% ../../nbs/core/files.ipynb #8f317ddf
+# %% ../../nbs/core/files.ipynb #85d0ff8f
 def write_whole(
     path:str|Path, # File to write or to replace
     write # Called with the path of a temporary file of the same suffix, which it writes
@@ -65,7 +65,7 @@ def left_over(
     "Recognise what `write_whole` leaves behind when it is killed"
     return bool(re.fullmatch(r'\..*-\d+-[0-9a-f]{6}(\..*)?', name, re.DOTALL))
 
-# %% ../../nbs/core/files.ipynb #90dae3a3
+# %% ../../nbs/core/files.ipynb #69c2c5d4
 _LOCK_NAME = '.lock' # of the file in a folder that one process at a time may hold
 
 def check_vacant(
@@ -80,7 +80,7 @@ def check_vacant(
         raise DataError(f"{dest}: cannot be used ({e.strerror}); name a new folder") from None
     if not is_vacant: raise DataError(f"{dest}: exists and is not an empty folder; name a new one")
 
-# %% ../../nbs/core/files.ipynb #4217dea2
+# %% ../../nbs/core/files.ipynb #a948d576
 # What can be wrong with a disk: full, quota used up, read-only, broken, file too large for it
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
 
@@ -90,7 +90,7 @@ def _is_fault_of(folder, error):
     except TypeError: return error.errno in _DISK_ERRORS # it names no file
     return file.is_relative_to(folder)
 
-# %% ../../nbs/core/files.ipynb #30ba900f
+# %% ../../nbs/core/files.ipynb #26baa6b4
 def _publish(new, dest):
     "Give the filled folder `new` its name `dest`, once all of it is on the disk"
     for path in (*new.rglob('*'), new): _to_disk(path)
@@ -138,14 +138,14 @@ def _try_lock(f):
         return False
     return True
 
-# %% ../../nbs/core/files.ipynb #553ef871
+# %% ../../nbs/core/files.ipynb #054d6af6
 def _is_in_place(f):
     "Is the open file `f` still the one with its name?"
     if os.name=='nt': return True # an open file cannot be deleted there
     try: return os.path.samestat(os.fstat(f.fileno()), os.stat(f.name))
     except FileNotFoundError: return False
 
-# %% ../../nbs/core/files.ipynb #a094460b
+# %% ../../nbs/core/files.ipynb #469aea62
 @contextlib.contextmanager
 def only_one(
     folder:str|Path, # Folder that the block writes to; made if missing
@@ -175,7 +175,7 @@ def check_file(
     if not stat.S_ISREG(mode): raise DataError(f"{path}: a pipe or a device, not a file")
     return Path(path)
 
-# %% ../../nbs/core/files.ipynb #0cda6410
+# %% ../../nbs/core/files.ipynb #5e535858
 def file_sha256(
     path:str|Path # A file of any size
 )->str: # Hex; of the name if the file cannot be read
@@ -185,7 +185,7 @@ def file_sha256(
     except (DataError, OSError):
         return hashlib.sha256(f'unreadable {path}'.encode('utf-8', 'surrogateescape')).hexdigest()
 
-# %% ../../nbs/core/files.ipynb #d560b1f9
+# %% ../../nbs/core/files.ipynb #dcdd76f1
 def read_json(
     path:str|Path, # A json file that holds an object
     hint:str # How to come by a good one, for errors
@@ -199,7 +199,7 @@ def read_json(
         f"{path}: holds a {type(content).__name__}; expected an object; {hint}")
     return content
 
-# %% ../../nbs/core/files.ipynb #4af29a65
+# %% ../../nbs/core/files.ipynb #5397673c
 def check_unpacked_size(
     archive:zipfile.ZipFile, # An open zip
     max_bytes:int # Most bytes that all of it may unpack to

@@ -19,7 +19,7 @@ from .messages import DataError
 from .files import check_file, check_unpacked_size, write_whole
 from .settings import EXPORT_FORMATS
 
-# %% ../../nbs/core/networks.ipynb #50315556
+# %% ../../nbs/core/networks.ipynb #17820f21
 # Classes of Keras that no network of ours contains
 _REFUSED = {
     'Lambda', '__lambda__', 'function', # Python code
@@ -46,7 +46,7 @@ def _foreign_class(description):
         is_ours = module is None or str(module).split('.')[0] in _PACKAGES
         if kind in _REFUSED or item.get('registered_name') in _REFUSED or not is_ours: return str(kind)
 
-# %% ../../nbs/core/networks.ipynb #17006a00
+# %% ../../nbs/core/networks.ipynb #eb4c670a
 def _check_weights(
     group:h5py.Group # An open HDF5 file, or a group in it
 ):
@@ -58,7 +58,7 @@ def _check_weights(
         if isinstance(item, h5py.Group): _check_weights(item)
         elif item.external or item.is_virtual: raise ValueError(f"{name} lies in another file")
 
-# %% ../../nbs/core/networks.ipynb #f6623f7e
+# %% ../../nbs/core/networks.ipynb #e5c75c66
 def _check_network(file, max_bytes):
     "Raise an error unless a `.keras` file is of a size and a content that Keras may load"
     with zipfile.ZipFile(check_file(file)) as z:
@@ -69,7 +69,7 @@ def _check_network(file, max_bytes):
             "expected layers of Keras and of siamese_sig only")
         with z.open('model.weights.h5') as weights, h5py.File(weights, 'r') as f: _check_weights(f)
 
-# %% ../../nbs/core/networks.ipynb #c721b2f8
+# %% ../../nbs/core/networks.ipynb #b5392ec9
 def _first_line(error): return str(error).strip().split('\n')[0] or type(error).__name__
 
 def read_network(
@@ -77,7 +77,7 @@ def read_network(
     max_bytes:int=4*2**30 # Most bytes it may unpack to
 )->keras.Model:
     "Load a network; nothing in the file is executed"
-    import siamese_sig.siamese # registers this package's layers with Keras, whoever calls
+    import siamese_sig.siamese # noqa: F401, registers this package's layers with Keras
     try:
         _check_network(file, max_bytes)
         return keras.saving.load_model(file, safe_mode=True)
@@ -86,7 +86,7 @@ def read_network(
         raise DataError(f"{file}: not a network that can be loaded ({_first_line(e)}); "
                         "expected a .keras file that siamese-sig wrote") from None
 
-# %% ../../nbs/core/networks.ipynb #a7fbe0ca
+# %% ../../nbs/core/networks.ipynb #19504bfc
 def _export(model, file, format):
     "Write one network to `file`, silently"
     example = tuple(np.zeros((1,*tensor.shape[1:]), 'float32') for tensor in model.inputs)
@@ -94,7 +94,7 @@ def _export(model, file, format):
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action='ignore'):
         write_whole(file, partial(model.export, format=format, verbose=False))
 
-# %% ../../nbs/core/networks.ipynb #ac0b2836
+# %% ../../nbs/core/networks.ipynb #a13ca72e
 # Its arguments: folder with the two networks, folder to write to, format
 _EXPORT_PROGRAM = """
 import sys
@@ -109,8 +109,8 @@ def _export_elsewhere(parts, folder, format):
     environment = os.environ|dict(KERAS_BACKEND='tensorflow', PYTHONPATH=import_path)
     with tempfile.TemporaryDirectory() as tmp:
         for name,model in zip(('encoder','head'), parts): model.save(Path(tmp)/f'{name}.keras')
-        command = [sys.executable, '-c', _EXPORT_PROGRAM, tmp, str(folder), format]
-        done = subprocess.run(command, capture_output=True, text=True, errors='replace', env=environment)
+        done = subprocess.run([sys.executable, '-c', _EXPORT_PROGRAM, tmp, str(folder), format],
+                              capture_output=True, text=True, errors='replace', env=environment)
     if done.returncode:
         reason = done.stderr.strip().split('\n')[-1]
         raise DataError(f"{folder}: export to {format} by TensorFlow failed: {reason}")
