@@ -25,7 +25,7 @@ from .core.messages import DataError
 from .core.files import read_json, write_whole
 from .core.settings import OPERATING_POINTS, RunConfig
 from .core.layouts import read_dataset
-from .core.images import leave_out, load_images, unusable
+from .core.images import load_images, usable_pairs
 from .core.batches import index_pairs
 from .core.report import html_figure, html_page, html_table, paragraph, percent
 from .data import (
@@ -512,18 +512,11 @@ def _evaluation_tables(config, data):
     learned = pairs[pairs.split!='test']
     return pd.concat([images, other_images]), pd.concat([learned, asked], ignore_index=True)
 
-# %% ../nbs/04_evaluate.ipynb #78d0551c
-def _readable_pairs(images, pairs, input, size):
-    "The pairs whose two images can be decoded, and the errors of the other images"
-    used = images.loc[np.union1d(pairs.a, pairs.b)]
-    errors = unusable(used, input, size)
-    return leave_out(pairs, errors, len(used)), errors
-
 # %% ../nbs/04_evaluate.ipynb #43837613
 def _without_unreadable(images, pairs, settings):
     "The pairs that can be scored, and how many of the test set cannot; training pairs stay as they are"
     training,asked = pairs[pairs.split=='train'], pairs[pairs.split!='train']
-    readable,errors = _readable_pairs(images, asked, settings.input, settings.size)
+    readable,errors = usable_pairs(images, asked, settings.input, settings.size)
     n_test = (readable.split=='test').sum()
     if not n_test:
         reason = errors.iloc[0] if len(errors) else 'expected some'
