@@ -58,14 +58,14 @@ CELL_SIZE = (16,32) # Height and width of a cell, pixels of the image
 CELL_FEATURES = 64 # Length of the vector that describes a cell
 WHOLE_FEATURES = 128 # Length of the vector that describes the whole signature
 
-# %% ../nbs/01_backbones.ipynb #6fba179a
+# %% ../nbs/01_backbones.ipynb #c0967cc1
 def _convolve(x, filters, size=3, stride=1):
     "Convolution, batch normalisation and ReLU"
     x = keras.layers.Conv2D(filters, size, stride, padding='same', use_bias=False)(x)
     x = keras.layers.BatchNormalization(momentum=0.95)(x)
     return keras.layers.Activation('relu')(x)
 
-# %% ../nbs/01_backbones.ipynb #ca51b2cf
+# %% ../nbs/01_backbones.ipynb #088480d9
 def _signature(input_shape):
     "An encoder for ink: image to one row with its cells' vectors, their ink and the whole's vector"
     layers = keras.layers
@@ -89,7 +89,7 @@ def _signature(input_shape):
     row = layers.Concatenate()([layers.Flatten()(cells), ink, whole])
     return keras.Model(image, row, name='signature')
 
-# %% ../nbs/01_backbones.ipynb #2babf575
+# %% ../nbs/01_backbones.ipynb #e73a7e4b
 _TF_RANGE = dict(ink_scale=-2.0, ink_offset=1.0) # paper +1, ink −1
 _CAFFE_RANGE = dict( # paper is white minus ImageNet's mean blue, green and red
     ink_scale=-255.0, ink_offset=(255-103.939, 255-116.779, 255-123.68))
@@ -104,7 +104,7 @@ BACKBONES = {
     'signature': Backbone(_signature, min_size=32, channels=(1,), size=(208,400), cell=CELL_SIZE),
 }
 
-# %% ../nbs/01_backbones.ipynb #166e8a02
+# %% ../nbs/01_backbones.ipynb #c456c725
 def local_grid(
     name:str, # A key of `BACKBONES`
     size:tuple[int,int] # Height and width of its images, pixels
@@ -136,7 +136,7 @@ def _no_download(name, error):
         f"{name}: no network to download its ImageNet weights; get {file} from {url} and put it "
         f"into {folder} (KERAS_HOME names the folder above models), or use weights=None")
 
-# %% ../nbs/01_backbones.ipynb #a115ec32
+# %% ../nbs/01_backbones.ipynb #66b1c258
 def _load_weights(
     load, # Function without arguments that loads the weights
     name, # Of the backbone
@@ -152,7 +152,7 @@ def _load_weights(
         raise DataError(f"{weights}: these weights do not fit {name} ({reason}); "
                         f"expected a .h5 file of {name} without its top layer") from None
 
-# %% ../nbs/01_backbones.ipynb #927d2551
+# %% ../nbs/01_backbones.ipynb #50442675
 def _check_shape(name, input_shape):
     "Raise a DataError unless the backbone takes images of this shape"
     row = BACKBONES[name]
@@ -163,7 +163,7 @@ def _check_shape(name, input_shape):
     raise DataError(f"input_shape {tuple(input_shape)}; {name} expects at least "
                     f"{row.min_size} x {row.min_size} pixels and {expected} channels")
 
-# %% ../nbs/01_backbones.ipynb #23a73544
+# %% ../nbs/01_backbones.ipynb #331809d1
 def _check_encoder(name, input_shape, weights, alpha):
     "Raise a DataError, naming the argument, unless the encoder can be built"
     if name not in BACKBONES:
@@ -178,7 +178,7 @@ def _check_encoder(name, input_shape, weights, alpha):
     if weights not in (None,'imagenet') and not Path(weights).is_file():
         raise DataError(f"{weights}: no such file; expected weights='imagenet', None or a .h5 file")
 
-# %% ../nbs/01_backbones.ipynb #40e6a038
+# %% ../nbs/01_backbones.ipynb #66b67704
 def _make_network(name, input_shape, weights, alpha):
     "The network of a backbone, with its weights: prepared images to features"
     row = BACKBONES[name]
@@ -191,7 +191,7 @@ def _make_network(name, input_shape, weights, alpha):
     options['weights'] = str(weights) if weights else None
     return _load_weights(partial(getattr(keras.applications, row.make), **options), name, weights)
 
-# %% ../nbs/01_backbones.ipynb #5eac085b
+# %% ../nbs/01_backbones.ipynb #aaa7d449
 def build_encoder(
     name:str='MobileNetV2', # A key of `BACKBONES`
     input_shape:tuple[int,int,int]=(224,224,3), # Height, width, channels: 1 is ink, 3 an RGB scan
@@ -214,7 +214,7 @@ def _default_shape(row, input_shape):
     channels = input_shape[2] if input_shape[2] in row.channels else row.channels[0]
     return height, width, channels
 
-# %% ../nbs/01_backbones.ipynb #d8e82603
+# %% ../nbs/01_backbones.ipynb #556d497e
 def backbone_table(
     input_shape:tuple[int,int,int]=(224,224,3) # Height, width, channels
 )->pd.DataFrame: # One row for each backbone: parameters, features, smallest size in pixels

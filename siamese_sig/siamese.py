@@ -59,7 +59,7 @@ def siamese_model(
     score = head((encoder(a), encoder(b)))
     return keras.Model((image_a,image_b), score, name='siamese')
 
-# %% ../nbs/02_siamese.ipynb #2fb4b151
+# %% ../nbs/02_siamese.ipynb #28e8b0c4
 def batch_siamese(
     encoder:keras.Model, # (N,H,W,C) -> (N,F)
     head:keras.Model, # Two (N,F) -> (N,1)
@@ -74,7 +74,7 @@ def batch_siamese(
     features_b = keras.ops.take(features, b, axis=0)
     return keras.Model((images,a,b), head((features_a, features_b)), name='batch_siamese')
 
-# %% ../nbs/02_siamese.ipynb #e4f90211
+# %% ../nbs/02_siamese.ipynb #b7a340a4
 def augmenter(
     paper:float=0.0 # Value that comes in at the edges: 0 for ink, 1 for a scan's white paper
 )->keras.Sequential: # Images to images, changed in training only
@@ -85,7 +85,7 @@ def augmenter(
         keras.layers.RandomTranslation(0.04, 0.04, **fill), # up to 4 % of height and width
         keras.layers.RandomZoom(0.08, 0.08, **fill)], name='augment') # up to 8 %
 
-# %% ../nbs/02_siamese.ipynb #c6351be9
+# %% ../nbs/02_siamese.ipynb #93c8acfd
 def _cell_distance(grid):
     "Half the squared distance between every two cells, in widths of a cell, (n,n) float32"
     n_rows,n_columns = grid
@@ -94,7 +94,7 @@ def _cell_distance(grid):
     dx = x[:,None]-x
     return ((dy**2+dx**2)/2).astype('float32')
 
-# %% ../nbs/02_siamese.ipynb #256cc08f
+# %% ../nbs/02_siamese.ipynb #59e988ed
 def _split_row(rows, n_cells):
     "Rows of *signature* features as cells (P,n,F), weight of each cell by its ink (P,n), whole (P,F)"
     ends = [CELL_FEATURES*n_cells, (CELL_FEATURES+1)*n_cells]
@@ -103,7 +103,7 @@ def _split_row(rows, n_cells):
     weight = weight/keras.ops.sum(weight, 1, keepdims=True)
     return keras.ops.reshape(cells, (-1,n_cells,CELL_FEATURES)), weight, whole
 
-# %% ../nbs/02_siamese.ipynb #985952ce
+# %% ../nbs/02_siamese.ipynb #56980316
 def _best_match(similarity, sharpness, axis):
     "The highest similarity along an axis, as a soft maximum"
     return keras.ops.logsumexp(sharpness*similarity, axis)/sharpness
@@ -111,7 +111,7 @@ def _best_match(similarity, sharpness, axis):
 # %% ../nbs/02_siamese.ipynb #b49e6de3
 @keras.saving.register_keras_serializable('siamese_sig')
 class LocalMatch(keras.layers.Layer):
-    "1 − cosine of the wholes, and 1 − mean best match of the cells, weighted by ink; symmetric"
+    "1 − cosine of the whole signatures, and 1 − mean best match of their cells; symmetric"
     def __init__(self, grid, sharpness=10.0, **kwargs): # (rows, columns) of cells; of the soft maximum
         super().__init__(**kwargs)
         self.grid = tuple(grid)
@@ -137,7 +137,7 @@ class LocalMatch(keras.layers.Layer):
 
     def get_config(self): return super().get_config() | dict(grid=self.grid, sharpness=self.sharpness)
 
-# %% ../nbs/02_siamese.ipynb #205a6712
+# %% ../nbs/02_siamese.ipynb #28016624
 def _local_head(features, grid):
     "The head of a *signature* encoder: `LocalMatch`, then one sigmoid unit"
     a = keras.Input((features,), name='features_a')
@@ -158,7 +158,7 @@ def _encode_batches(encoder, x, batch_size, positions):
         features = encoder.predict_on_batch(x[batch].astype('float32')/255)
         yield from zip(batch, features[:len(batch)]) # on several devices there are copies behind
 
-# %% ../nbs/02_siamese.ipynb #994dad73
+# %% ../nbs/02_siamese.ipynb #16e35f28
 def _fingerprint(encoder):
     "Changes with the layers, their settings or the weights, not with names or what is frozen"
     architecture = re.sub(r'_\d+|"trainable": \w+', '', encoder.to_json())
@@ -167,7 +167,7 @@ def _fingerprint(encoder):
         fingerprint.update(np.ascontiguousarray(weight))
     return fingerprint.hexdigest()[:16]
 
-# %% ../nbs/02_siamese.ipynb #f9416732
+# %% ../nbs/02_siamese.ipynb #fa9f9868
 def _encode_kept(encoder, x, batch_size):
     "As `encode`, but features that are in the cache are read from it; equal images share a row"
     hashes = [hashlib.sha256(image).hexdigest() for image in x]
@@ -180,7 +180,7 @@ def _encode_kept(encoder, x, batch_size):
     features = cached_rows(folder, distinct.tolist(), encoder.output_shape[1:], 'float32', make)
     return features[position]
 
-# %% ../nbs/02_siamese.ipynb #d576088d
+# %% ../nbs/02_siamese.ipynb #c1cb7d5c
 def encode(
     encoder:keras.Model, # From `build_encoder` or `model.get_layer('encoder')`
     x:np.ndarray, # Images (N,H,W,C), uint8
@@ -195,7 +195,7 @@ def encode(
     encoded = _encode_batches(encoder, x, batch_size, range(len(x)))
     return np.stack([features for _,features in encoded])
 
-# %% ../nbs/02_siamese.ipynb #4705db7c
+# %% ../nbs/02_siamese.ipynb #b0b50f9a
 def score_features(
     head:keras.Model, # From `build_head` or `model.get_layer('head')`
     features:np.ndarray, # (N,F), float32
@@ -215,7 +215,7 @@ def score_features(
         scores.append(keras.ops.convert_to_numpy(score)[:,0])
     return np.concatenate(scores)
 
-# %% ../nbs/02_siamese.ipynb #fe8e46ad
+# %% ../nbs/02_siamese.ipynb #cf2cf9ab
 def score_pairs(
     model:keras.Model, # From `siamese_model`
     x:np.ndarray, # Images (N,H,W,C), uint8

@@ -61,7 +61,7 @@ def _check_together(settings):
         raise DataError("strategy 'mirrored' splits a batch, and batches 'writers' compares each "
                         "image of a batch with each; expected batches='pairs'")
 
-# %% ../nbs/03_train.ipynb #79616de4
+# %% ../nbs/03_train.ipynb #70f8c462
 def resolve(
     settings:Settings
 )->Settings: # The same, with a value for every setting
@@ -80,7 +80,7 @@ def resolve(
     _check_together(full)
     return full
 
-# %% ../nbs/03_train.ipynb #682e49e7
+# %% ../nbs/03_train.ipynb #58d4a571
 def load_config(
     run:str|Path # Run folder
 )->RunConfig:
@@ -90,7 +90,7 @@ def load_config(
     if other: print(f"warning: {run}: {other}; its numbers may differ", file=sys.stderr)
     return config
 
-# %% ../nbs/03_train.ipynb #8b15e402
+# %% ../nbs/03_train.ipynb #e8a7a27b
 def _fingerprint_data(images, pairs):
     "Of the contents and labels of all pairs; the same wherever the folder is"
     contents = images.loc[np.concatenate([pairs.a, pairs.b]), 'sha256']
@@ -112,13 +112,13 @@ def run_tables(
                         f"fingerprint {config.data_fingerprint}; train anew into another folder")
     return images, pairs
 
-# %% ../nbs/03_train.ipynb #1a48af13
+# %% ../nbs/03_train.ipynb #e5f96be8
 def _usable(images, pairs, input, size):
     "The pairs whose images can both be used; a line on stderr says what is left out"
     asked = images.loc[np.union1d(pairs.a, pairs.b)]
     return leave_out(pairs, unusable(asked, input, size), len(asked))
 
-# %% ../nbs/03_train.ipynb #4c9a0500
+# %% ../nbs/03_train.ipynb #716b7cc4
 class RunData(NamedTuple):
     "The data of a run: read, split and decoded"
     images:pd.DataFrame # Table of images
@@ -127,7 +127,7 @@ class RunData(NamedTuple):
     position:pd.Series # Index label of images -> position in x
     splits:dict # {split: (a, b, label)}, positions in x
 
-# %% ../nbs/03_train.ipynb #5dc39d26
+# %% ../nbs/03_train.ipynb #648a6f3a
 def run_data(
     config:RunConfig,
     wanted:tuple[str,...]=('train','validation') # Splits whose images are decoded
@@ -153,7 +153,7 @@ def _checkpoint(run, epoch): # Epochs count from 1
 def _best_epoch(history): # Rows of `history.csv`, as dicts
     return int(np.argmax([row['val_accuracy'] for row in history]))+1
 
-# %% ../nbs/03_train.ipynb #b62e7b80
+# %% ../nbs/03_train.ipynb #f71960f8
 def _drop_checkpoints(
     run:Path, # Run folder
     keep:set # Epochs
@@ -163,7 +163,7 @@ def _drop_checkpoints(
     for file in (run/'checkpoints').glob('epoch-*.keras'):
         if file not in kept: file.unlink()
 
-# %% ../nbs/03_train.ipynb #10596586
+# %% ../nbs/03_train.ipynb #1520844b
 def load_history(
     run:str|Path # Run folder
 )->pd.DataFrame: # One row for each epoch: epoch, loss, accuracy, f1, val_loss, val_accuracy, val_f1
@@ -182,7 +182,7 @@ def _stop_now(
     epochs_since_best = len(losses)-1-int(np.argmin(losses))
     return epochs_since_best>=patience
 
-# %% ../nbs/03_train.ipynb #94d8809f
+# %% ../nbs/03_train.ipynb #4782be4a
 def _validation_logs(model, x, a, b, label):
     "Loss, accuracy and F1 of a whole network on pairs of images, or of a head on pairs of features"
     has_encoder = any(layer.name=='encoder' for layer in model.layers)
@@ -192,14 +192,14 @@ def _validation_logs(model, x, a, b, label):
     return dict(val_loss=log_loss(label, probability),
                 val_accuracy=(forged==label).mean(), val_f1=f1_score(label, forged))
 
-# %% ../nbs/03_train.ipynb #5ca10143
+# %% ../nbs/03_train.ipynb #39579851
 def _reseed_dropout(model, seed, epoch):
     "Start the random numbers of all dropout layers from `seed` and `epoch`"
     states = [v for v in model.variables if v.path.endswith('seed_generator_state')]
     for i,state in enumerate(states):
         state.assign([seed+i, epoch*1_000_000])
 
-# %% ../nbs/03_train.ipynb #3883c5c2
+# %% ../nbs/03_train.ipynb #f67d802c
 class _EpochKeeper(keras.callbacks.Callback):
     "After each epoch: validate, save the model, add a row to the history, decide whether to stop"
     def __init__(self, run, history, validation, patience, seed):
@@ -237,7 +237,7 @@ def _precision(policy): # One of `PRECISIONS`
     try: yield
     finally: keras.config.set_dtype_policy(before)
 
-# %% ../nbs/03_train.ipynb #c25ca610
+# %% ../nbs/03_train.ipynb #55e3057d
 def _build(settings, scope=contextlib.nullcontext): # scope: see `_scope` below
     "The encoder and a fresh head, from the run's random seed and in its precision"
     keras.utils.set_random_seed(settings.seed)
@@ -252,7 +252,7 @@ def _build(settings, scope=contextlib.nullcontext): # scope: see `_scope` below
             head = build_head(encoder.output_shape[-1], settings.projection, grid)
     return encoder, head
 
-# %% ../nbs/03_train.ipynb #29aa557d
+# %% ../nbs/03_train.ipynb #376f271c
 def _student(encoder, head, settings):
     "What learns, compiled: the head alone if the encoder is frozen, else the whole network"
     augment = augmenter(paper=float(settings.input=='scan')) if settings.augment else None
@@ -262,7 +262,7 @@ def _student(encoder, head, settings):
     return compile_model(model, settings.learning_rate, settings.weight_decay, settings.decay,
                          settings.decay_steps, settings.jit_compile)
 
-# %% ../nbs/03_train.ipynb #041727d4
+# %% ../nbs/03_train.ipynb #6e449e6d
 def _training_images(data):
     "The training images, once each: positions in `data.x`, writer, forged"
     a,b,_ = data.splits['train']
@@ -271,7 +271,7 @@ def _training_images(data):
     table = data.images.loc[row_of]
     return row_of.index, table.writer.to_numpy(), table.forged.to_numpy()
 
-# %% ../nbs/03_train.ipynb #0ccbe582
+# %% ../nbs/03_train.ipynb #c256fe82
 def _training_batches(config, data, x, epochs_done):
     "The training batches that follow after `epochs_done` epochs; x: images or features"
     settings = config.settings
@@ -296,7 +296,7 @@ def _device_names():
     devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
     return tuple(device.name for device in devices)
 
-# %% ../nbs/03_train.ipynb #9042de3a
+# %% ../nbs/03_train.ipynb #858a09ba
 def _check_devices(config, names):
     "Raise a DataError unless the run can share its batches among these devices"
     n_devices = len(names)
@@ -311,7 +311,7 @@ def _check_devices(config, names):
         raise DataError(f"batch_size {batch_size} on {n_devices} devices; "
                         f"expected a multiple of {n_devices}")
 
-# %% ../nbs/03_train.ipynb #5256ca47
+# %% ../nbs/03_train.ipynb #86d8982d
 def _scope(config):
     "The context in which a run's variables are made, as a function; notes `config.devices`"
     backend = keras.backend.backend()
@@ -327,14 +327,14 @@ def _scope(config):
     config.devices = len(names)
     return _mirrored(names).scope
 
-# %% ../nbs/03_train.ipynb #78e47696
+# %% ../nbs/03_train.ipynb #57a8d0c8
 def _tidy(run):
     "Remove what only an unfinished training needs, and what a kill left half written"
     shutil.rmtree(run/'checkpoints', ignore_errors=True)
     for file in run.iterdir():
         if left_over(file.name): file.unlink(missing_ok=True)
 
-# %% ../nbs/03_train.ipynb #bdd110b3
+# %% ../nbs/03_train.ipynb #490e719f
 def _finish(run, encoder, history, frozen):
     "Write the network of the best epoch; `model.keras` comes last and marks the training as finished"
     best = read_network(_checkpoint(run, _best_epoch(history)))
@@ -344,7 +344,7 @@ def _finish(run, encoder, history, frozen):
     write_whole(run/'model.keras', siamese_model(encoder, head).save)
     _tidy(run)
 
-# %% ../nbs/03_train.ipynb #5a795777
+# %% ../nbs/03_train.ipynb #51952c3a
 def _fit(run, config, data, parts, scope, verbose):
     "Train encoder and head (`parts`) from the last epoch that `run` holds to the end"
     settings = config.settings
@@ -365,7 +365,7 @@ def _fit(run, config, data, parts, scope, verbose):
     _finish(run, encoder, history, settings.frozen)
     return run
 
-# %% ../nbs/03_train.ipynb #d6faaa9c
+# %% ../nbs/03_train.ipynb #74eb925b
 def _new_config(data, settings):
     "The configuration of a run that begins now"
     backend = keras.backend.backend()
@@ -396,7 +396,7 @@ def train_run(
         config.write(out)
         return _fit(out, config, loaded, parts, scope, verbose)
 
-# %% ../nbs/03_train.ipynb #34bf5594
+# %% ../nbs/03_train.ipynb #cfeae5d2
 def load_run(
     run:str|Path # Run folder of a finished training
 )->tuple[keras.Model,RunConfig]: # The network and its configuration
@@ -408,7 +408,7 @@ def load_run(
                         f"go on with: siamese-sig train --resume {run}")
     return read_network(file), config
 
-# %% ../nbs/03_train.ipynb #26cabdb9
+# %% ../nbs/03_train.ipynb #de350961
 def resume_run(
     run:str|Path, # Run folder of a training that was interrupted
     verbose:int|str='auto' # Of Keras' progress bar

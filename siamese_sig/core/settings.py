@@ -62,7 +62,7 @@ class Settings:
     backbone:str = setting('custom_cnn', "Encoder, a row of the table in notebook 01.")
     weights:str|None = setting('default', "imagenet, none or a .h5 file; default: the backbone's.")
     frozen:bool|None = setting(None, "Keep the encoder's weights; default: if it starts from any.")
-    alpha:float = setting(1.0, "Width multiplier of MobileNetV2.")
+    alpha:float = setting(1.0, "Width multiplier, for a backbone that has one.")
     projection:int|str|None = setting('default', "Units before |a−b|; default: the backbone's.")
     input:str = setting('ink', "What the network reads: the ink, or the whole scan.", INPUT_SIZES)
     size:tuple[int,int]|None = setting(None, "(height, width), pixels; default: the backbone's.")
@@ -122,7 +122,7 @@ def _known_settings(file, stored):
     except TypeError as e:
         raise DataError(f"{file}: a setting of the wrong type ({e}); train anew") from None
 
-# %% ../../nbs/core/settings.ipynb #47ad2b76
+# %% ../../nbs/core/settings.ipynb #b8565134
 def _check_stored(file, stored):
     "Raise a DataError unless `config.json` holds a data set and settings"
     missing = sorted({'data','settings'}-set(stored))
@@ -130,7 +130,7 @@ def _check_stored(file, stored):
     raise DataError(f"{file}: {' and '.join(missing) or 'settings'} missing; "
                     "it has been changed or is of a version before 0.1; train anew")
 
-# %% ../../nbs/core/settings.ipynb #74c55caa
+# %% ../../nbs/core/settings.ipynb #f3272c0c
 def read_config(
     run:str|Path # Run folder
 )->RunConfig:
