@@ -25,7 +25,7 @@ from .core.messages import DataError
 from .core.files import check_vacant, left_over, only_one, write_whole
 from .core.settings import INPUT_SIZES, RunConfig, Settings, other_version, read_config
 from .core.layouts import read_dataset
-from .core.images import leave_out, load_images, unusable
+from .core.images import load_images, usable_pairs
 from .core.batches import index_pairs, pair_batches, writer_batches
 from .core.networks import export_parts, read_network
 from .data import audit, leak_warning, split_pairs
@@ -112,12 +112,6 @@ def run_tables(
                         f"fingerprint {config.data_fingerprint}; train anew into another folder")
     return images, pairs
 
-# %% ../nbs/03_train.ipynb #e5f96be8
-def _usable(images, pairs, input, size):
-    "The pairs whose images can both be used; a line on stderr says what is left out"
-    asked = images.loc[np.union1d(pairs.a, pairs.b)]
-    return leave_out(pairs, unusable(asked, input, size), len(asked))
-
 # %% ../nbs/03_train.ipynb #716b7cc4
 class RunData(NamedTuple):
     "The data of a run: read, split and decoded"
@@ -136,7 +130,7 @@ def run_data(
     settings = config.settings
     images,pairs = run_tables(config)
     decoded = pairs.split.isin(wanted)
-    use = _usable(images, pairs[decoded], settings.input, settings.size)
+    use,_ = usable_pairs(images, pairs[decoded], settings.input, settings.size)
     missing = sorted(set(wanted)-set(use.split))
     if missing:
         raise DataError(f"{config.data}: no usable pairs to {' or '.join(missing)} with; "
