@@ -114,9 +114,10 @@ def _pair_keys(images, pairs):
     return np.minimum(a, b)*len(images)+np.maximum(a, b)
 
 def _contents(images, pairs):
-    "The writers, images and pairs that occur in some pairs, as sets; their pixels too, if the table has them"
+    "The writers, images and pairs that occur in some pairs, as sets; also their pixels, if known"
     used = images.loc[np.union1d(pairs.a, pairs.b)]
-    contents = dict(writers=set(used.writer), images=set(used.sha256), pairs=set(_pair_keys(images, pairs)))
+    keys = _pair_keys(images, pairs)
+    contents = dict(writers=set(used.writer), images=set(used.sha256), pairs=set(keys))
     if 'pixels' in used: contents['pixels'] = set(used.pixels)
     return contents
 
@@ -127,12 +128,13 @@ def _sizes(images, pairs):
     return dict(
         writers=images.writer.nunique(), images=len(images), distinct_images=len(distinct),
         genuine_images=int((~images.forged).sum()), forged_images=int(images.forged.sum()),
-        fewest_images_of_a_writer=int(images_of_writer.min()), most_images_of_a_writer=int(images_of_writer.max()),
+        fewest_images_of_a_writer=int(images_of_writer.min()),
+        most_images_of_a_writer=int(images_of_writer.max()),
         pairs=len(pairs), forged_pairs=int(pairs.label.sum()))
 
 # %% ../nbs/00_data.ipynb #dat-audit
 def audit(
-    images:pd.DataFrame, # With a column pixels (see `read_traits`), equal pixels in different files count too
+    images:pd.DataFrame, # With a column pixels (`read_traits`), equal pixels in different files count too
     pairs:pd.DataFrame # Pairs with split; rows that are not 'test' count as training
 )->dict: # Counts; `test_x_in_train` is how many of `test_x` also stand in training
     "Count writers, images and pairs, and how much of the test set is also in the training set"
@@ -144,7 +146,8 @@ def audit(
         counts[f'test_{kind}'] = len(in_test[kind])
         counts[f'test_{kind}_in_train'] = len(in_test[kind]&in_train[kind])
     counts['test_pairs'] = len(test) # rows of the csv; some are there twice
-    counts['test_pairs_in_train'] = int(np.isin(_pair_keys(images, test), list(in_train['pairs'])).sum())
+    is_known = np.isin(_pair_keys(images, test), list(in_train['pairs']))
+    counts['test_pairs_in_train'] = int(is_known.sum())
     used = images.loc[np.union1d(train.a, train.b)].drop_duplicates('sha256')
     of_test_writers = used.writer.isin(in_test['writers'])
     counts['forgeries_of_test_writers_in_train'] = int((used.forged&of_test_writers).sum())
@@ -181,10 +184,10 @@ def image_traits(
     area = ink.sum()
     outline = np.count_nonzero(np.diff(ink, axis=0))+np.count_nonzero(np.diff(ink, axis=1))
     traits = dict(
-        brightest=grey.max(), darkest=grey.min(), grey_levels=len(np.unique(grey)), background=np.median(grey),
-        ink_grey=grey[ink].mean() if ink.any() else 255, height=height, width=width,
-        aspect=np.log(box_width/box_height), stroke_width=2*area/max(outline, 1),
-        ink_fraction=area/(box_height*box_width))
+        brightest=grey.max(), darkest=grey.min(), grey_levels=len(np.unique(grey)),
+        background=np.median(grey), ink_grey=grey[ink].mean() if ink.any() else 255,
+        height=height, width=width, aspect=np.log(box_width/box_height),
+        stroke_width=2*area/max(outline, 1), ink_fraction=area/(box_height*box_width))
     return {name: float(value) for name,value in traits.items()} # a difference of uint8 values would wrap
 
 # %% ../nbs/00_data.ipynb #04d4caa2
@@ -247,7 +250,8 @@ def plot_shortcuts(
     ax.axvline(0.5, color='k', lw=0.8)
     ax.axvline(0.55, color='k', lw=0.8, ls=':')
     ax.set(yticks=heights, xlim=(0.3,1.02), xlabel='AUC of the difference, 0.5 = says nothing')
-    ax.set_yticklabels([f'{name} (scanner)' if scanner else name for name,scanner in table.scanner.items()])
+    names = [f'{name} (scanner)' if scanner else name for name,scanner in table.scanner.items()]
+    ax.set_yticklabels(names)
     ax.invert_yaxis()
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=8, loc='lower right', bbox_to_anchor=(1,1), ncols=2)
     return ax

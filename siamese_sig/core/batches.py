@@ -114,7 +114,8 @@ def _positions_by_writer(writer, forged):
         forgeries = np.flatnonzero((writer==name)&(forged==True))
         if len(genuine)>1 and len(forgeries): by_writer.append((genuine, forgeries))
     if len(by_writer)<2:
-        raise DataError(f"{len(by_writer)} writers with two genuine signatures and a forgery; expected at least 2")
+        raise DataError(f"{len(by_writer)} writers with two genuine signatures and a forgery; "
+                        "expected at least 2")
     return by_writer
 
 def _draw_images(by_writer, n_writers, each, rng):

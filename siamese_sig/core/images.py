@@ -27,7 +27,8 @@ def _decode(i, path, sha256, input, size):
     "(i, image), or (i, text of the error)"
     try:
         image = preprocess(path, input, size)
-        if file_sha256(path)!=sha256: raise DataError(f"{path}: has changed since its folder was read; read it again")
+        if file_sha256(path)!=sha256:
+            raise DataError(f"{path}: has changed since its folder was read; read it again")
     except DataError as e: return i, str(e)
     return i, image
 
@@ -78,7 +79,7 @@ def load_images(
     images:pd.DataFrame, # Needs the columns path and sha256
     input:str='ink', # 'ink' or 'scan', see `preprocess`
     size:tuple[int,int]|None=None # (height, width); the input's default if None
-)->tuple[np.ndarray,pd.Series]: # x (N,H,W,C) uint8, read only, N distinct images; position in x of each row of `images`
+)->tuple[np.ndarray,pd.Series]: # x (N,H,W,C) uint8, N distinct images, read only; each row's position in x
     "Decode every distinct image once; a `DataError` counts those that cannot be used"
     x,position,errors = _load(images, input, size)
     if not errors: return x, position

@@ -73,8 +73,8 @@ def _flatten_light(rgb):
     return flat
 
 # %% ../../nbs/core/ink.ipynb #ink-const2
-# The ink threshold: how much darker than the paper ink must be, in grey levels of 255, medians compared.
-# Lower it for paler pens. At 15 a faint stain counts as ink.
+# The ink threshold: how much darker than the paper ink must be, in grey levels of 255, their medians
+# compared. Lower it for paler pens. At 15 a faint stain counts as ink.
 MIN_INK_CONTRAST = 25
 
 # The same in standard deviations of the paper's grain: a grainy page needs more contrast.
@@ -83,8 +83,8 @@ MIN_CONTRAST_TO_NOISE = 4
 # Largest share of the page that may be dark; a signature covers far less.
 MAX_DARK_SHARE = 0.35
 
-# How often dark pixels must have dark neighbours: 0 is as often as by chance (grain), 1 is always (a solid area).
-# At 0 a page of mere grain has ink.
+# How often dark pixels must have dark neighbours: 0 is as often as by chance (grain), 1 is always
+# (a solid area). At 0 a page of mere grain has ink.
 MIN_COHERENCE = 0.3
 
 # %% ../../nbs/core/ink.ipynb #ink-coh
@@ -183,7 +183,7 @@ def _in_level_runs(mask):
     return np.nonzero(opened&mask)
 
 def _propose_lines(mask, min_length, at_most=60):
-    "(slope, row at the middle column) of lines with at least `min_length` pixels of `mask`, the longest first"
+    "(slope, row at the middle column) of lines with `min_length` or more pixels, the longest first"
     height,width = mask.shape
     rows,columns = _in_level_runs(mask)
     max_rise = int(MAX_TILT*width/2) # pixels, from the middle to a side
@@ -199,7 +199,7 @@ def _propose_lines(mask, min_length, at_most=60):
 
 # %% ../../nbs/core/ink.ipynb #7eb8c053
 def _band(mask, polynomial, reach):
-    "The pixels of `mask` near a line, shape (2*reach+1,W), and the rows they come from; False outside the page"
+    "The pixels of `mask` near a line, shape (2*reach+1,W), and their rows; False outside the page"
     columns = np.arange(mask.shape[1])
     line_rows = np.rint(np.polyval(polynomial, columns)).astype(int)
     rows = line_rows+np.arange(-reach, reach+1)[:,None]

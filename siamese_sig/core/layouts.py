@@ -58,7 +58,7 @@ def read_images(
 
 # %% ../../nbs/core/layouts.ipynb #lay-sign
 def read_signatures(
-    root:str|Path # Folder with a folder a writer, `NNN` and perhaps `NNN_forg`, or a data set as for `read_images`
+    root:str|Path # Folder with a folder a writer, `NNN` and perhaps `NNN_forg`; or as for `read_images`
 )->pd.DataFrame: # As `read_images`; split is '' when there is none
     "Read the table of anybody's signatures, with or without forgeries, split or not"
     splits = [split for split in ('train','test') if (Path(root)/split).is_dir()]
@@ -99,7 +99,8 @@ def _label_of(csv, line, text, is_first):
 def _check_complete(csv, missing, n_pairs):
     "Raise a `DataError` if images are missing on disk, or if there are no pairs"
     if missing:
-        raise DataError(f"{csv}: {len(missing)} of its images are missing on disk ({first_few(sorted(missing))}); "
+        names = first_few(sorted(missing))
+        raise DataError(f"{csv}: {len(missing)} of its images are missing on disk ({names}); "
                         "expected them in the folder of its split, train/ or test/")
     if not n_pairs: raise DataError(f"{csv}: no pairs; expected rows such as 001/a.png,001_forg/b.png,1")
 
