@@ -9,12 +9,11 @@ from __future__ import annotations # types are not looked up before anybody asks
 __all__ = ['QUESTIONS_PER_BLOCK', 'ANSWER_COLUMNS', 'inside', 'read_questions', 'find_images', 'answers', 'score_file']
 
 # %% ../nbs/07_score.ipynb #785a976a
-import csv, hashlib, json, os
-from itertools import combinations, islice
+import csv, os
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
-import lazy_loader, numpy as np
+import numpy as np
 
 from .core.messages import DataError, progress
 from .core.files import read_rows, write_whole
@@ -25,105 +24,162 @@ from .verify import Verdict, Verifier
 # %% ../nbs/07_score.ipynb #0a5fd084
 def inside(
     root:str|Path, # Folder
-    name:str # Path relative to it, from a stranger
+    name:str, # Path relative to it, from a stranger
 )->str: # The path
     "Where `name` leads, which is in `root` or a `DataError`"
     root = os.path.abspath(root)
     path = os.path.abspath(os.path.join(root, name))
-    if not path.startswith(os.path.join(root, '')) or '\0' in name: raise DataError(f"{name}: leads out of the folder of images; expected a path inside it")
-    return path
+    if path.startswith(os.path.join(root, '')) and '\0' not in name: return path
+    raise DataError(f"{name}: leads out of the folder of images; expected a path inside it")
+
+# %% ../nbs/07_score.ipynb #fd27866b
+def _check_header(file, header, columns): # a DataError unless each column is there once
+    missing = sorted(set(columns)-set(header))
+    if missing: raise DataError(
+        f"{file}: column {' and '.join(missing)} missing; "
+        f"expected {' and '.join(columns)}, found {', '.join(header) or 'nothing'}")
+    twice = sorted(column for column in columns if header.count(column)>1)
+    if twice: raise DataError(f"{file}: column {twice[0]} is there twice; expected it once")
 
 def read_questions(
-    file:str|Path, # csv with the columns query and refs
-    known:str='refs' # Column that says what query is compared with: 'refs', names joined by |; or 'writer', whose enrolled references
-): # (fields of the header), then (fields, names) of each row; names: the references, or the writer, then the query
+    file:str|Path, # csv with the columns query and refs, or query and writer
+    known:str='refs', # Column of the references' names, joined by |; or 'writer', whose enrolled references
+): # The header; then (fields, names) of each row; names: references or writer, and last the query
     "The rows of a file of questions, one by one"
     rows = read_rows(file, f'the columns query and {known}')
     _,header = next(rows, (0, []))
-    missing = sorted({'query',known}-set(header))
-    if missing: raise DataError(f"{file}: column {' and '.join(missing)} missing; expected query and {known}, found {', '.join(header) or 'nothing'}")
-    if twice := sorted(c for c in {'query',known} if header.count(c)>1): raise DataError(f"{file}: column {twice[0]} is there twice; expected it once")
-    query,refs = header.index('query'), header.index(known)
+    _check_header(file, header, ('query', known))
+    query,references = header.index('query'), header.index(known)
     yield header
-    for _,fields in rows: yield fields, tuple(name.strip() for name in (*(fields[refs].split('|') if known=='refs' else [fields[refs]]), fields[query]))
+    for _,fields in rows:
+        names = fields[references].split('|') if known=='refs' else [fields[references]]
+        yield fields, tuple(name.strip() for name in [*names, fields[query]])
 
 # %% ../nbs/07_score.ipynb #65995bd3
-def _gather(verifier, names, root, keep, workers=-1):
-    "Features of all names, and for each its row in them or its error"
+def _measure_names(
+    verifier:Verifier,
+    names, # File names relative to root, from a stranger
+    root:str|Path, # Folder of the images
+    keep:bool, # Keep what was measured in the cache
+    workers:int=-1, # Processes if it is not kept; -1: one a core
+)->tuple[np.ndarray,dict[str,int|str]]: # Features; for each name its row in them, or its error
+    "Measure named files"
     paths,place = {}, {}
     for name in names:
         try: paths[name] = inside(root, name)
         except DataError as e: place[name] = str(e)
-    if keep: rows,where,errors = kept_features(verifier.matcher, list(paths.values()))
-    else: rows,errors = file_features(verifier.matcher, list(paths.values()), keep=False, workers=workers); where = range(len(errors))
-    return rows, place | {name: error or int(i) for name,i,error in zip(paths, where, errors)}
+    files = list(paths.values())
+    if keep: features,rows,errors = kept_features(verifier.matcher, files)
+    else:
+        features,errors = file_features(verifier.matcher, files, False, workers)
+        rows = range(len(files))
+    for name,row,error in zip(paths, rows, errors): place[name] = error or int(row)
+    return features, place
 
-def _sets(rows, place):
-    "For each question the places of its files, or why it cannot be asked"
-    fault = lambda row: next((place[name] for name in row[::-1] if isinstance(place[name], str)), '')
-    return ['a file name is empty; expected a query and at least one reference' if not all(row) else fault(row) or [place[name] for name in row] for row in rows]
+# %% ../nbs/07_score.ipynb #af5890f1
+def _positions(
+    names:tuple[str,...], # The references and last the query
+    place:dict[str,int|str], # From `_measure_names`
+)->list[int]|str: # Their positions, or the first error, the query's before others
+    if not all(names): return 'a file name is empty; expected a query and at least one reference'
+    errors = [place[name] for name in reversed(names) if isinstance(place[name], str)]
+    return errors[0] if errors else [place[name] for name in names]
 
+# %% ../nbs/07_score.ipynb #3e20eeb8
 def find_images(
     verifier:Verifier,
-    images:str|Path # Folder of the images
-): # find(questions) -> features, and for each question its places in them or its error
+    images:str|Path, # Folder of the images
+): # find(questions) -> features, and for each question its positions in them or its error
     "Measures the files of some questions, in this process, and keeps nothing"
-    def find(rows):
-        features,place = _gather(verifier, dict.fromkeys(name for row in rows for name in row if name), images, keep=False, workers=1)
-        return features, _sets(rows, place)
+    def find(questions):
+        names = dict.fromkeys(name for names in questions for name in names if name)
+        features,place = _measure_names(verifier, names, images, keep=False, workers=1)
+        return features, [_positions(names, place) for names in questions]
     return find
 
 # %% ../nbs/07_score.ipynb #1b24c3a5
 QUESTIONS_PER_BLOCK = 256 # Questions that are answered together
 ANSWER_COLUMNS = ('score','p_forged','verdict','error') # Columns of an answer
 
+def _blocks(items, size): # lists of at most so many items
+    items = iter(items)
+    block = list(islice(items, size))
+    while block:
+        yield block
+        block = list(islice(items, size))
+
+def _fields(answer): # `ANSWER_COLUMNS` of a verdict or of an error
+    if not isinstance(answer, Verdict): return '', '', '', str(answer)
+    return answer.score, answer.p_forged, answer.verdict, ''
+
+# %% ../nbs/07_score.ipynb #b60fc0aa
 def answers(
     verifier:Verifier,
     rows, # (fields, names) of each question, as of `read_questions`
     find, # As of `find_images`
     point:str='balanced', # One of `OPERATING_POINTS`
-    band:float=.1 # See `Verifier.judge_sets`
+    band:float=0.1, # See `Verifier.judge_sets`
 ): # Fields and `ANSWER_COLUMNS` of each
     "The questions with their answers, one by one"
-    rows = iter(rows)
-    for some in iter(lambda: list(islice(rows, QUESTIONS_PER_BLOCK)), []):
-        features,sets = find([row for _,row in some])
-        asked = dict(zip((row for _,row in some), sets))
-        good = [row for row,s in asked.items() if not isinstance(s, str)]
-        found = asked | dict(zip(good, verifier.judge_sets(features, [asked[row] for row in good], point, band)))
-        for fields,row in some:
-            v = found[row]
-            yield fields, (v.score, v.p_forged, v.verdict, '') if isinstance(v, Verdict) else ('','','',str(v))
+    for block in _blocks(rows, QUESTIONS_PER_BLOCK):
+        questions = [names for _,names in block]
+        features,positions = find(questions)
+        answer = dict(zip(questions, positions)) # each distinct question once
+        askable = [names for names,rows in answer.items() if not isinstance(rows, str)]
+        sets = [answer[names] for names in askable]
+        answer |= zip(askable, verifier.judge_sets(features, sets, point, band))
+        for fields,names in block: yield fields, _fields(answer[names])
 
 # %% ../nbs/07_score.ipynb #911b9819
+def _write_answers(
+    file, # csv to write
+    header:list[str], # Of the questions
+    answered, # (fields, `ANSWER_COLUMNS`) of each
+)->int: # How many have an error
+    "Write the fields of each question with its answer; answers of an earlier time go"
+    kept = [column for column,title in enumerate(header) if title not in ANSWER_COLUMNS]
+    n_errors = 0
+    with open(file, 'w', encoding='utf-8', newline='') as f:
+        writer = csv.writer(f, lineterminator='\n')
+        writer.writerow([*(header[column] for column in kept), *ANSWER_COLUMNS])
+        for fields,answer in answered:
+            n_errors += bool(answer[-1])
+            writer.writerow([*(fields[column] for column in kept), *answer])
+    return n_errors
+
+def _names_to_measure(
+    pairs:str|Path, # csv
+    known:str, # 'refs' or 'writer', see `read_questions`
+)->tuple[int,list[str]]: # Number of questions; distinct names of files, none if writers are named
+    n,names = 0, {}
+    for _,row in islice(read_questions(pairs, known), 1, None):
+        n += 1
+        if known=='refs': names.update((name, None) for name in row if name)
+    return n, list(names)
+
+# %% ../nbs/07_score.ipynb #50d5215b
 def score_file(
     verifier:Verifier,
     pairs:str|Path, # csv with the columns query and refs, or query and writer
     images:str|Path, # Folder of the images
-    out:str|Path, # csv to write: the same rows in the same order, with score, p_forged, verdict, error
+    out:str|Path, # csv to write: the same rows in the same order, with `ANSWER_COLUMNS`
     point:str='balanced', # One of `OPERATING_POINTS`
-    band:float=.1, # See `Verifier.judge_sets`
+    band:float=0.1, # See `Verifier.judge_sets`
     keep:bool=True, # Keep what was measured in the cache
-    find=None # For questions that name a writer: as of `find_images`
+    find=None, # For questions that name a writer: as of `find_images`
 )->tuple[int,int]: # Rows; how many of them have an error
     "Verify every row of a csv file into another"
     check_point(point)
-    names,n,bad,known = {}, 0, 0, 'writer' if find else 'refs'
-    rows = read_questions(pairs, known)
-    header = next(rows)
-    for _,row in rows:
-        if not find: names.update(dict.fromkeys(filter(None, row)))
-        n += 1
+    known = 'writer' if find else 'refs'
+    n,names = _names_to_measure(pairs, known)
     if not find:
-        features,place = _gather(verifier, names, images, keep)
-        find = lambda rows: (features, _sets(rows, place))
+        features,place = _measure_names(verifier, names, images, keep)
+        def find(questions): return features, [_positions(names, place) for names in questions]
+    questions = read_questions(pairs, known)
+    header,n_errors = next(questions), 0
     def write(file):
-        nonlocal bad
-        with open(file, 'w', encoding='utf-8', newline='') as f:
-            old = [i for i,c in enumerate(header) if c not in ANSWER_COLUMNS] # answers of an earlier time go
-            (w := csv.writer(f, lineterminator='\n')).writerow([*(header[i] for i in old), *ANSWER_COLUMNS])
-            for fields,found in answers(verifier, progress(islice(read_questions(pairs, known), 1, None), 'verifying', n), find, point, band):
-                bad += bool(found[-1])
-                w.writerow([*(fields[i] for i in old), *found])
+        nonlocal n_errors
+        answered = answers(verifier, progress(questions, 'verifying', n), find, point, band)
+        n_errors = _write_answers(file, header, answered)
     write_whole(out, write)
-    return n, bad
+    return n, n_errors
