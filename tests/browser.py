@@ -111,6 +111,8 @@ def verify(page, files, writer):
         verdict(page, answer.verdict)
         check("the verdict and score of the verifier", f"{answer.score:.3f}; the threshold is {answer.threshold:.3f}" in page.locator("#result dl").inner_text())
         check("both overlays, in words too", page.locator("#result figure img[alt*='another hand']").count() == 2)
+        reasons, shown = getattr(answer, "contributions", {}), page.locator("#result .reasons li")
+        check("what spoke for and against", shown.count() == len(reasons), shown.all_inner_texts())
         check("supports an examiner", "does not replace one" in page.locator("#result").inner_text())
     page.get_by_role("button", name="Settings").first.click()
     page.get_by_label("Very strict").first.check()
@@ -121,14 +123,14 @@ def verify(page, files, writer):
     for name, content, told in (("broken.png", b"\x89PNG\r\n\x1a\nbroken", "not an image, or a damaged one"), ("note.txt", b"text", "not an image"), ("empty.png", b"", "not an image"),
                                 ("blank.png", files["blank.png"], "no ink found"), ("bomb.png", files["bomb.png"], "too many pixels"), ("large.png", bytes(9_000_000), "at most 8.0 MB")):
         page.locator("#questioned-file").set_input_files(upload(name, content))
-        error = page.locator("#questioned-errors .wrong, #questioned .told.bad").filter(has_text=f"{name}: ").filter(has_text=told)
+        error = page.locator("#questioned-errors .error, #questioned .message.bad").filter(has_text=f"{name}: ").filter(has_text=told)
         error.wait_for()
         check(f"{name}: one line", "\n" not in error.inner_text() and "Traceback" not in error.inner_text())
         check("the one before is still there", page.locator("#questioned-shelf li").count() == 1)
 
     page.locator("#questioned summary").click()
     page.get_by_role("button", name="Use this drawing").last.click()
-    page.locator("#questioned .told.bad").filter(has_text="nothing is drawn").wait_for()
+    page.locator("#questioned .message.bad").filter(has_text="nothing is drawn").wait_for()
     paper = page.locator("#questioned canvas")
     paper.scroll_into_view_if_needed()
     box = paper.bounding_box()
@@ -170,7 +172,7 @@ def batch(page, files, writer):
     page.locator("#pairs-file").set_input_files(upload("pairs.csv", table.to_csv(index=False).encode()))
     images = [upload(Path(p).name, Path(p).read_bytes()) for p in (*writer["known"], writer["forged"])]
     page.locator("#images-file").set_input_files([*images, upload("broken.png", b"broken")])
-    page.locator("#images .told").filter(has_text="5 files").wait_for()
+    page.locator("#images .message").filter(has_text="5 files").wait_for()
     page.get_by_role("button", name="Score").click()
     page.locator("#scores").filter(has_text="2 rows scored, 2 with errors").wait_for(timeout=60_000)
     with page.expect_download() as waiting:

@@ -1,12 +1,12 @@
-// A place to choose, drop or draw images. What was chosen is one JSON text, [[name, base64], ...], in props.value:
-// it goes to the server inside the request that uses it and never through an upload folder.
+// A place to choose, drop or draw images. The chosen files are one JSON text, [[name, base64], ...], in props.value.
+// It goes to the server inside the request that uses it, never through an upload folder.
 const box = () => element.querySelector('.pick')
 const tell = (text, bad) => {
-  const told = element.querySelector('.told')
-  told.textContent = text
-  told.classList.toggle('bad', Boolean(bad))
+  const message = element.querySelector('.message')
+  message.textContent = text
+  message.classList.toggle('bad', Boolean(bad))
 }
-const size = bytes => bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+const inWords = bytes => bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
 const read = file => new Promise((done, fail) => {
   const reader = new FileReader()
   reader.onload = () => done([file.name, reader.result.split(',')[1] ?? ''])
@@ -14,18 +14,28 @@ const read = file => new Promise((done, fail) => {
   reader.readAsDataURL(file)
 })
 
+// Why these files cannot be sent, or nothing
+function faultOf(files) {
+  const { maxFiles, maxFileBytes, maxTotalBytes } = box().dataset
+  const large = files.find(file => file.size > maxFileBytes)
+  const total = files.reduce((sum, file) => sum + file.size, 0)
+  if (files.length > maxFiles) return `${files.length} files; at most ${maxFiles} here`
+  if (large) return `${large.name}: ${inWords(large.size)}; at most ${inWords(maxFileBytes)} a file`
+  if (total > maxTotalBytes) return `${inWords(total)} together; at most ${inWords(maxTotalBytes)} at once`
+}
+
 async function take(files) {
-  const { most, bytes, total, now } = box().dataset
-  const large = files.find(file => file.size > bytes)
-  const sum = files.reduce((n, file) => n + file.size, 0)
   if (!files.length) return
-  if (files.length > most) return tell(`${files.length} files; at most ${most} here`, true)
-  if (large) return tell(`${large.name}: ${size(large.size)}; at most ${size(bytes)} a file`, true)
-  if (sum > total) return tell(`${size(sum)} together; at most ${size(total)} at once`, true)
+  const fault = faultOf(files)
+  if (fault) return tell(fault, true)
   try { props.value = JSON.stringify(await Promise.all(files.map(read))) }
   catch { return tell('the browser could not read that', true) }
-  tell(now ? '' : `${files.length === 1 ? files[0].name : files.length + ' files'}, ${size(sum)}`)
-  if (now) trigger('upload')
+  const what = files.length === 1 ? files[0].name : `${files.length} files`
+  const total = files.reduce((sum, file) => sum + file.size, 0)
+  if (box().dataset.atOnce === 'yes') {
+    tell('')
+    trigger('upload')
+  } else tell(`${what}, ${inWords(total)}`)
 }
 
 element.addEventListener('change', event => {
@@ -40,11 +50,14 @@ for (const name of ['dragenter', 'dragover', 'dragleave', 'drop']) element.addEv
   if (name === 'drop') take([...event.dataTransfer.files])
 })
 
-// Drawing, where there is a canvas: black pen on white paper, thinner when it is quick, as a pen is
-let last = null
-const pen = event => {
-  const canvas = event.target, page = canvas.getBoundingClientRect()
-  return [(event.clientX - page.left) * canvas.width / page.width, (event.clientY - page.top) * canvas.height / page.height, event.timeStamp]
+// Drawing, where there is a canvas: a black pen on white paper, whose line is thinner when it moves fast
+let last = null // where the pen was, while it is down
+const penAt = event => {
+  const canvas = event.target
+  const shown = canvas.getBoundingClientRect()
+  const x = (event.clientX - shown.left) * canvas.width / shown.width
+  const y = (event.clientY - shown.top) * canvas.height / shown.height
+  return { x, y, time: event.timeStamp }
 }
 const wipe = canvas => {
   const paper = canvas.getContext('2d')
@@ -57,17 +70,18 @@ element.addEventListener('pointerdown', event => {
   event.preventDefault()
   event.target.setPointerCapture(event.pointerId)
   if (!event.target.dataset.drawn) wipe(event.target)
-  last = pen(event)
+  last = penAt(event)
 })
 element.addEventListener('pointermove', event => {
   if (!last || !event.target.matches('canvas')) return
-  const paper = event.target.getContext('2d'), next = pen(event)
-  const speed = Math.hypot(next[0] - last[0], next[1] - last[1]) / Math.max(1, next[2] - last[2])
+  const paper = event.target.getContext('2d')
+  const next = penAt(event)
+  const speed = Math.hypot(next.x - last.x, next.y - last.y) / Math.max(1, next.time - last.time)
   paper.lineCap = 'round'
   paper.lineWidth = Math.max(2.5, 5.5 - speed)
   paper.beginPath()
-  paper.moveTo(last[0], last[1])
-  paper.lineTo(next[0], next[1])
+  paper.moveTo(last.x, last.y)
+  paper.lineTo(next.x, next.y)
   paper.stroke()
   event.target.dataset.drawn = 'yes'
   last = next
