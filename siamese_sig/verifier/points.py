@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from .shapes import HALF_MARGIN, N_ORIENTATIONS
 
-# %% ../../nbs/verifier/03_points.ipynb #ac9578d2
+# %% ../../nbs/verifier/03_points.ipynb #142ee320
 N_POINTS = 128
 
 def _outline_points(
@@ -43,10 +43,10 @@ def _circle(n, radius):
 POINT_RINGS = (Ring(1, 0.8, np.vstack([_circle(1, 0), _circle(8, 2.5)])),
                Ring(1, 1.6, _circle(8, 5.5)),
                Ring(2, 1.5, _circle(8, 5.5)))
-# Numbers that describe what is around a point
+# Numbers that describe the surroundings of a point
 N_AROUND = N_ORIENTATIONS*sum(len(ring.places) for ring in POINT_RINGS)
 
-# %% ../../nbs/verifier/03_points.ipynb #f9b664d4
+# %% ../../nbs/verifier/03_points.ipynb #ebb9e0b7
 def _halve(maps):
     "Means of 2×2 pixels"
     return (maps[:,::2,::2]+maps[:,1::2,::2]+maps[:,::2,1::2]+maps[:,1::2,1::2])*np.float32(0.25)
@@ -68,7 +68,7 @@ def _read(
     lower = flat[:,corner+w]*(1-right)+flat[:,corner+w+1]*right
     return upper*(1-down)+lower*down
 
-# %% ../../nbs/verifier/03_points.ipynb #dac8981d
+# %% ../../nbs/verifier/03_points.ipynb #b1b08d45
 def _around(
     pyramid:list[np.ndarray], # Maps of `_orientations`, as they are, halved once, and twice
     points:np.ndarray, # Pixels of the first of them, shape (N_POINTS,2): y, x
@@ -82,7 +82,7 @@ def _around(
         parts.append(part/(length+0.3)) # 0.3: where nearly nothing is around, noise stays small
     return np.concatenate(parts, 1)
 
-# %% ../../nbs/verifier/03_points.ipynb #2127166e
+# %% ../../nbs/verifier/03_points.ipynb #57e79ff0
 # The rings at whose places widths of lines are read
 WIDTH_RINGS = POINT_RINGS[:2]
 N_WIDTHS = sum(len(ring.places) for ring in WIDTH_RINGS)
@@ -90,9 +90,9 @@ N_WIDTHS = sum(len(ring.places) for ring in WIDTH_RINGS)
 POINT_WIDTHS = np.dtype([
     ('relative','f2',(N_WIDTHS,)), # log of the width there over the mean width of the signature
     ('drawn','f2',(N_WIDTHS,)), # how much line there is, in [0,1]
-    ('own','f2')]) # log of the width at the point itself, pixels
+    ('at_point','f2')]) # log of the width at the point itself, pixels
 
-# %% ../../nbs/verifier/03_points.ipynb #d3e96f11
+# %% ../../nbs/verifier/03_points.ipynb #16cbd978
 def _width_maps(shape, line, log_widths, margin):
     "Length of the line in 4×4 pixels of ink, and the sum of its log widths over the mean, float32"
     (y,x),(h,w) = np.nonzero(line),shape
@@ -100,7 +100,7 @@ def _width_maps(shape, line, log_widths, margin):
     sums = [np.bincount(cell, v, h*w) for v in (np.ones(len(y)), log_widths-log_widths.mean())]
     return np.stack(sums).reshape(2, h, w).astype('float32')
 
-# %% ../../nbs/verifier/03_points.ipynb #75c1b008
+# %% ../../nbs/verifier/03_points.ipynb #5228c022
 def _point_widths(
     maps:np.ndarray, # From `_width_maps`, shape (2,H,W)
     points:np.ndarray, # Pixels at half the size of the ink, shape (N_POINTS,2): y, x
@@ -112,10 +112,10 @@ def _point_widths(
     widths = np.empty(N_POINTS, POINT_WIDTHS)
     widths['relative'] = relative
     widths['drawn'] = np.minimum(2*length, 1)
-    widths['own'] = relative[:,0]+mean_log_width
+    widths['at_point'] = relative[:,0]+mean_log_width
     return widths
 
-# %% ../../nbs/verifier/03_points.ipynb #2923f4f9
+# %% ../../nbs/verifier/03_points.ipynb #930b533c
 # Paper around the maps, pixels at half the size, so that the outer ring of every point lies on them
 POINT_PAPER = 20
 
@@ -125,7 +125,7 @@ def _points(
     line:np.ndarray, # From `_line`
     log_widths:np.ndarray, # From `_log_widths`
 )->dict: # `around`, `widths`, `spots`: see `FEATURES` in notebook 04
-    "The points of one signature, and what is around them"
+    "The points of one signature and their surroundings"
     h,w = maps.shape[1:]
     more_y,more_x = -(h+2*POINT_PAPER)%4,-(w+2*POINT_PAPER)%4 # so that they can be halved twice
     padded = np.pad(maps, ((0,0),(POINT_PAPER,POINT_PAPER+more_y),(POINT_PAPER,POINT_PAPER+more_x)))
@@ -138,11 +138,11 @@ def _points(
                 spots=points-points.mean(0))
 
 # %% ../../nbs/verifier/03_points.ipynb #pointsA
-def _looks(features):
-    "What is around points, rows of about unit length, shape (N,N_POINTS,N_AROUND)"
+def _surroundings(features):
+    "The surroundings of points as rows of about unit length, shape (N,N_POINTS,N_AROUND)"
     return features['around'].astype('float32')/np.float32(255*3**0.5) # three rings of length 255
 
-# %% ../../nbs/verifier/03_points.ipynb #5b01ea57
+# %% ../../nbs/verifier/03_points.ipynb #4cc5b423
 def _first_map(
     a:np.ndarray, # Points, mean about 0, shape (P,n,2): y, x
     b:np.ndarray, # Those of the other signatures, likewise
@@ -156,7 +156,7 @@ def _first_map(
     shift = b.mean(1)-size*a.mean(1)
     return np.stack([size*[[1,0]], size*[[0,1]], shift], 1).astype('float32')
 
-# %% ../../nbs/verifier/03_points.ipynb #8769deea
+# %% ../../nbs/verifier/03_points.ipynb #153d596a
 # How strongly a map keeps to the first map: as by three points about 30 pixels from the centre
 MAP_HOLD = np.diag(np.float32([3000,3000,3]))
 
@@ -170,9 +170,9 @@ def _fit_map(
     weighted = (x*weight[...,None]).transpose(0,2,1)
     return np.linalg.solve(weighted@x+MAP_HOLD, weighted@partner+MAP_HOLD@first)
 
-# %% ../../nbs/verifier/03_points.ipynb #83279f33
+# %% ../../nbs/verifier/03_points.ipynb #2933f362
 def _best_partners(
-    unlike:np.ndarray, # 1 − cosine of what is around each point of a and of b, shape (P,n,m)
+    unlike:np.ndarray, # 1 − cosine of the surroundings of each point of a and of b, shape (P,n,m)
     place:np.ndarray, # Where the map puts the points of a, shape (P,n,2)
     b:np.ndarray, # Points of the other signatures, shape (P,m,2)
     circle:float, # How near a partner should be, pixels
@@ -188,14 +188,14 @@ def _best_partners(
     least = np.take_along_axis(cost, best[...,None], 2)[...,0]
     return best, least+np.square(place).sum(2)/(2*circle**2)
 
-# %% ../../nbs/verifier/03_points.ipynb #88a44d13
+# %% ../../nbs/verifier/03_points.ipynb #3f17d78c
 # How near a partner should be in each round, pixels at half the size
 SEARCH_CIRCLES = (36.,20.,12.,8.)
 # How fast a pair of points loses its influence on the map as its cost grows
 MAP_SHARPNESS = 4
 
 def _partners(
-    unlike:np.ndarray, # 1 − cosine of what is around each point of a and of b, shape (P,n,m)
+    unlike:np.ndarray, # 1 − cosine of the surroundings of each point of a and of b, shape (P,n,m)
     a:np.ndarray, # Points, shape (P,n,2): y, x, pixels at half the size
     b:np.ndarray, # Those of the other signatures, shape (P,m,2)
     stretch:bool, # See `_first_map`
@@ -211,7 +211,7 @@ def _partners(
         affine = _fit_map(x, partner, np.exp(-MAP_SHARPNESS*cost), first)
     return best, place-partner, cost.mean(1)
 
-# %% ../../nbs/verifier/03_points.ipynb #b5d1b2ff
+# %% ../../nbs/verifier/03_points.ipynb #7b31c1f0
 class Matches(NamedTuple):
     "The partners that the points of some signatures have in others"
     partner:np.ndarray # Positions among the points of the other signature, shape (P,N_POINTS)
@@ -221,8 +221,8 @@ def match_points(
     a:np.ndarray, # Records of `FEATURES`, shape (P,)
     b:np.ndarray, # Likewise
 )->list[Matches]: # For the points of a, then for the points of b
-    "Which point of one signature is which of the other"
-    unlike = 1-_looks(a)@_looks(b).transpose(0,2,1)
+    "Find the partners of all points of two signatures, in both directions"
+    unlike = 1-_surroundings(a)@_surroundings(b).transpose(0,2,1)
     spots_a,spots_b = a['spots'].astype('float32'),b['spots'].astype('float32')
     out = []
     for sides in ((unlike,spots_a,spots_b), (unlike.transpose(0,2,1),spots_b,spots_a)):

@@ -29,7 +29,7 @@ FEATURES = np.dtype([
     ('directions','f2',(*DIRECTION_CELLS,N_ORIENTATIONS)),
     # Square roots of shares of the line: thick or thin, cell, orientation
     ('pressure','f2',(2,*PRESSURE_CELLS,N_ORIENTATIONS)),
-    # Points: what is around them; widths of the lines there; where they are, pixels at half size
+    # Points: their surroundings; widths of the lines; where they are, pixels at half the size
     ('around','u1',(N_POINTS,N_AROUND)),
     ('widths',POINT_WIDTHS,(N_POINTS,)),
     ('spots','f2',(N_POINTS,2)),
@@ -42,7 +42,7 @@ FEATURES = np.dtype([
     # Bits of the page, of size `INK_SIZE`, with the ink in its upper left corner
     ('ink','u1',(INK_SIZE[0]*INK_SIZE[1]//8,))])
 
-# %% ../../nbs/verifier/04_record.ipynb #3ee6882d
+# %% ../../nbs/verifier/04_record.ipynb #bfc069c0
 def _measure(
     mask:np.ndarray, # Ink in its box, shape (H,W), bool
 )->np.ndarray: # A record of dtype `FEATURES`, shape ()
@@ -60,7 +60,7 @@ def _measure(
         ink=np.packbits(page))
     return np.array(tuple(parts[name] for name in FEATURES.names), FEATURES)
 
-# %% ../../nbs/verifier/04_record.ipynb #35d0b96d
+# %% ../../nbs/verifier/04_record.ipynb #88cbf473
 def image_features(
     ink:np.ndarray, # Cleaned ink at `INK_SIZE`, shape (H,W) or (H,W,1), uint8, ink bright on 0
 )->np.ndarray: # A record of dtype `FEATURES`, shape ()
@@ -71,7 +71,7 @@ def image_features(
                         f"{INK_SIZE[0]} x {INK_SIZE[1]}, `preprocess(path, 'ink', INK_SIZE)`")
     return _measure(mask)
 
-# %% ../../nbs/verifier/04_record.ipynb #2f6f689e
+# %% ../../nbs/verifier/04_record.ipynb #b91fa45c
 def _page(
     record:np.ndarray, # A record of `FEATURES`, shape ()
 )->np.ndarray: # shape `INK_SIZE`, bool

@@ -18,7 +18,7 @@ from skimage.morphology import skeletonize
 
 from ..core.messages import DataError
 
-# %% ../../nbs/verifier/01_strokes.ipynb #02f4bb08
+# %% ../../nbs/verifier/01_strokes.ipynb #3ca11d70
 # (height, width) in pixels at which ink is read: `preprocess(path, 'ink', INK_SIZE)`
 INK_SIZE = (208,400)
 
@@ -45,7 +45,7 @@ def _cut(
     columns = np.flatnonzero(mask.any(0))
     return mask[rows[0]:rows[-1]+1, columns[0]:columns[-1]+1]
 
-# %% ../../nbs/verifier/01_strokes.ipynb #bc931a14
+# %% ../../nbs/verifier/01_strokes.ipynb #03bfdc63
 def _as_mask(
     ink:np.ndarray, # Cleaned ink, shape (H,W) or (H,W,1), uint8, bright on 0
 )->np.ndarray: # Ink in its box, bool
@@ -80,7 +80,7 @@ def redraw(
     redrawn = _joined_rows(columns_done.T, n, join).T
     return redrawn if redrawn.sum()>MIN_INK_LEFT else page
 
-# %% ../../nbs/verifier/01_strokes.ipynb #067d184c
+# %% ../../nbs/verifier/01_strokes.ipynb #fa9a2b19
 # Pixels by which lines are redrawn, one step after the other, so that thin strokes vanish
 OPENING_STEPS = (-2,3,-1)
 
@@ -92,14 +92,14 @@ def _redrawn(
     for pixels in steps: mask = redraw(mask, pixels)
     return _cut(mask)
 
-# %% ../../nbs/verifier/01_strokes.ipynb #b56797bd
+# %% ../../nbs/verifier/01_strokes.ipynb #dfd95c39
 def _line(
     mask:np.ndarray, # Ink, shape (H,W), bool
 )->np.ndarray: # Is this pixel in the middle of a line? shape (H,W), bool
     "The middle of all lines, one pixel wide"
     return skeletonize(np.pad(mask, 1))[1:-1,1:-1]
 
-# %% ../../nbs/verifier/01_strokes.ipynb #283f1897
+# %% ../../nbs/verifier/01_strokes.ipynb #10330bf1
 def _log_widths(
     mask:np.ndarray, # Ink, shape (H,W), bool
     line:np.ndarray, # From `_line`
@@ -108,7 +108,7 @@ def _log_widths(
     to_paper = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1,1:-1][line]
     return np.log(np.maximum(2*to_paper-1, 1))
 
-# %% ../../nbs/verifier/01_strokes.ipynb #f9f27c01
+# %% ../../nbs/verifier/01_strokes.ipynb #48d949d6
 def _length(x, y):
     "Length of vectors, in a fifth of the time of np.hypot"
     return np.sqrt(x*x+y*y)
@@ -123,7 +123,7 @@ def _a_pixel_apart(
     places = np.linspace(0, distance[-1], n, endpoint=False)
     return np.stack([np.interp(places, distance, closed[:,axis]) for axis in (0,1)], 1)
 
-# %% ../../nbs/verifier/01_strokes.ipynb #a6c19954
+# %% ../../nbs/verifier/01_strokes.ipynb #6291d9af
 # Corners that the outline of a piece needs, before smoothing; a shorter outline is a speck
 MIN_OUTLINE_CORNERS = 24
 # Standard deviation of the smoothing along an outline, pixels
