@@ -284,7 +284,7 @@ def answer_html(
     return (f'<section class="verdict {verdict.verdict}"><h3>{title}</h3><p>{text}</p>{notes}'
             f'{scale_html(verdict.p_forged, p_threshold, band)}'
             f'{_facts_html(verdict, closest, calibration)}'
-            f'{reasons_html(getattr(verdict, "contributions", {}))}'
+            f'{reasons_html(verdict.contributions)}'
             f'{_maps_html(verifier, closest, questioned)}{CAUTION}</section>')
 
 # %% ../nbs/08_app.ipynb #6ae2a476

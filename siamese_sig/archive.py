@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .core.messages import DataError, one_line, progress
+from .core.messages import DataError, one_line, progress, quiet_stderr
 from .core.files import (
     check_vacant, file_sha256, left_over, only_one, read_json, whole_folder, write_whole)
 from .core.settings import ENGINES
@@ -871,18 +871,6 @@ class _Worker:
         tries.unlink()
         if can_try: return rows, ''
         return 0, f"part {part} ended {TRIES} workers; run it again with --engine local to see which image does"
-
-# %% ../nbs/09_archive.ipynb #b5f28dd2
-@contextlib.contextmanager
-def quiet_stderr():
-    terminal = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try: yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
 
 # %% ../nbs/09_archive.ipynb #7c22e551
 @contextlib.contextmanager

@@ -189,7 +189,7 @@ def verify(
     verifier = Verifier.load(model, calibration)
     references = ref or _enrolled_references(enrolled, verifier, writer)
     verdict = verifier.verify(questioned, references, point, band)
-    if picture: _save(explain(verifier, questioned, ref[0]), picture)
+    if picture: _save(explain(verifier, questioned, ref[0], verdict), picture)
     _say(json.dumps(verdict._asdict()) if as_json else _verdict_in_words(verdict))
     raise typer.Exit(EXIT_STATUS[verdict.verdict])
 
@@ -355,7 +355,7 @@ def _with_setting_options(command):
 # %% ../nbs/10_cli.ipynb #d31a456a
 def _load_tensorflow():
     "Import TensorFlow without the notes that it prints as it starts"
-    from siamese_sig.archive import quiet_stderr
+    from siamese_sig.core.messages import quiet_stderr
     with quiet_stderr(): import keras
 
 def _verbosity():

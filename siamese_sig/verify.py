@@ -296,7 +296,10 @@ def plot_contributions(
     ax.barh(row, value, color=np.where(value[:,None]>0, another_hand, one_hand))
     ax.set_yticks(row, parts)
     _label_bars(ax, value, row)
-    ax.plot([_log_odds(verdict.threshold)]*2, [row[-1]-0.5,row[-1]+0.5], 'k--', lw=1.5)
+    threshold = float(_log_odds(verdict.threshold))
+    ax.plot([threshold]*2, [row[-1]-0.5,row[-1]+0.5], 'k--', lw=1.5)
+    reach = max(ax.get_xlim()[1], 1.1*abs(threshold)) # the threshold may lie beyond all bars
+    ax.set_xlim(-reach, reach)
     ax.set(title=f'{verdict.verdict}: score {verdict.score:.2f}, threshold {verdict.threshold:.2f}',
            xlabel='← one hand       log odds       another hand →')
     return ax
