@@ -23,7 +23,7 @@ from .points import (
 from .record import _page
 from .spaces import _rounded, _unit, _whitening
 
-# %% ../../nbs/verifier/06_point_network.ipynb #5a2d31de
+# %% ../../nbs/verifier/06_point_network.ipynb #e4bc3b93
 class PointNetwork(NamedTuple):
     "All that is fitted: axes, a crowd of other writers' points, and the weights of the network"
     mean:np.ndarray # Of the surroundings of points, shape (200,)
@@ -33,25 +33,14 @@ class PointNetwork(NamedTuple):
     second:np.ndarray # Likewise, shape (h+1,k)
     third:np.ndarray # Likewise, shape (k+1,1)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #483e106f
-class PointVectors(NamedTuple):
-    "The points of signatures, as they are compared"
-    around:np.ndarray # Whitened surroundings, shape (N,N_POINTS,d)
-    crowd_near:np.ndarray # Mean cosine with the nearest hundredth of the crowd, shape (N,N_POINTS)
-    crowd_spread:np.ndarray # Standard deviation of the cosines with the crowd, shape (N,N_POINTS)
-    relative_widths:np.ndarray # `relative` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
-    drawn:np.ndarray # `drawn` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
-    width:np.ndarray # `at_point` of `POINT_WIDTHS`, shape (N,N_POINTS)
-
-# The nearest points of the crowd are one in so many
+# %% ../../nbs/verifier/06_point_network.ipynb #6e68a2c6
+# The nearest points of the crowd are one in so many: the closest hundredth
 CROWD_NEAR_ONE_IN = 100
-# Signatures or pairs worked on together: cosines with a crowd take much memory
-BATCH = 64
 
 def _among_crowd(
     points:PointNetwork,
     features:np.ndarray, # Records, shape (N,)
-)->tuple[np.ndarray,np.ndarray,np.ndarray]: # `around`, `crowd_near` and `crowd_spread`, see above
+)->tuple[np.ndarray,np.ndarray,np.ndarray]: # The first three fields of `PointVectors`, see below
     "Whitened surroundings of points, and how common they are"
     n_near = max(1, len(points.crowd)//CROWD_NEAR_ONE_IN)
     around = (_surroundings(features)-points.mean)@points.axes
@@ -60,7 +49,19 @@ def _among_crowd(
     near = np.partition(cosine, -n_near, 2)[...,-n_near:].mean(2)
     return around, near, cosine.std(2)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #6de16513
+# %% ../../nbs/verifier/06_point_network.ipynb #e38c1de0
+class PointVectors(NamedTuple):
+    "The points of signatures, ready for comparison"
+    around:np.ndarray # Whitened surroundings, shape (N,N_POINTS,d)
+    crowd_near:np.ndarray # Mean cosine with the nearest points of the crowd, shape (N,N_POINTS)
+    crowd_spread:np.ndarray # Standard deviation of cosines with the crowd, shape (N,N_POINTS)
+    relative_widths:np.ndarray # `relative` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
+    drawn:np.ndarray # `drawn` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
+    width:np.ndarray # `at_point` of `POINT_WIDTHS`, shape (N,N_POINTS)
+
+# Signatures or pairs worked on together: cosines with a crowd take much memory
+BATCH = 64
+
 def point_vectors(
     points:PointNetwork,
     features:np.ndarray, # Records, shape (N,)
@@ -73,7 +74,7 @@ def point_vectors(
     relative,drawn,width = (widths[k].astype('float32') for k in ('relative','drawn','at_point'))
     return PointVectors(around, near, spread, relative, drawn, width)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #efd10322
+# %% ../../nbs/verifier/06_point_network.ipynb #798d32ba
 # Unit of the distance of a partner from its place, pixels at half the size
 OFFSET_UNIT = 10
 # Numbers that the network sees besides the differences along the axes
@@ -96,7 +97,7 @@ def _differences(
         np.abs(u.relative_widths-v.relative_widths)*both_drawn,
         np.stack([(u.crowd_near+v.crowd_near)/2, (u.crowd_spread+v.crowd_spread)/2], 2)], 2)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #20a6d69c
+# %% ../../nbs/verifier/06_point_network.ipynb #8ed627ff
 def _rows(vectors, k):
     "The signatures at positions `k`, float32: faster to work with than what is stored"
     return PointVectors(*(np.asarray(values[k], 'float32') for values in vectors))
@@ -115,7 +116,7 @@ def _both_ways(
         out.append(_differences(_rows(vectors, i), partners, match.offset))
     return np.concatenate(out, 1).astype('float32')
 
-# %% ../../nbs/verifier/06_point_network.ipynb #7c789849
+# %% ../../nbs/verifier/06_point_network.ipynb #457dc1bc
 def _layer(x, weight):
     "A linear layer; the last row of its weights is the bias"
     return x@weight[:-1]+weight[-1]
@@ -158,7 +159,7 @@ def _painted(
     page[mask] = weight@log_odds/weight.sum(1)
     return page
 
-# %% ../../nbs/verifier/06_point_network.ipynb #d917e5c1
+# %% ../../nbs/verifier/06_point_network.ipynb #2ee0a247
 def point_maps(
     points:PointNetwork,
     a:np.ndarray, # A record, shape ()
@@ -191,7 +192,7 @@ def training_pairs(
         differs += [np.zeros(len(i), bool), np.ones(len(genuine)*len(forgeries)+n_random, bool)]
     return np.concatenate(a), np.concatenate(b), np.concatenate(differs)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #388068ef
+# %% ../../nbs/verifier/06_point_network.ipynb #77ebfd45
 # Kinds of pairs
 GENUINE = 0
 SKILLED = 1
@@ -206,7 +207,7 @@ def _kinds(
     forgery = np.where(writer_a!=writer_b, RANDOM, SKILLED)
     return np.where(differs, forgery, GENUINE)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #585b518c
+# %% ../../nbs/verifier/06_point_network.ipynb #66c782ed
 class PairSet(NamedTuple):
     "Pairs to learn from, with the partners of their points"
     kind:np.ndarray # `GENUINE`, `SKILLED` or `RANDOM`, shape (P,)
@@ -230,7 +231,7 @@ def make_pair_set(
                for way in (0,1)]
     return PairSet(_kinds(writer[a], writer[b], differs), a, b, matched)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #e2eebf5b
+# %% ../../nbs/verifier/06_point_network.ipynb #d93ef277
 def only_among(
     pair_set:PairSet,
     use:np.ndarray, # Which signatures may be used? shape (N,), bool
@@ -240,7 +241,7 @@ def only_among(
     matched = [Matches(match.partner[keep], match.offset[keep]) for match in pair_set.matched]
     return PairSet(pair_set.kind[keep], pair_set.a[keep], pair_set.b[keep], matched)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #21c5ed54
+# %% ../../nbs/verifier/06_point_network.ipynb #9422f807
 def _whitened_axes(
     surroundings:np.ndarray, # Of points, shape (n,c)
     differences:np.ndarray, # Of partners in genuine pairs, shape (k,c)
@@ -253,7 +254,7 @@ def _whitened_axes(
     within = along.T@along/len(along)
     return mean.astype('float32'), (axes@_whitening(within)).astype('float32')
 
-# %% ../../nbs/verifier/06_point_network.ipynb #ca6cf6bb
+# %% ../../nbs/verifier/06_point_network.ipynb #33c7d8b3
 # Most genuine pairs, and most genuine signatures, from which axes are fitted
 MAX_AXES_PAIRS = 4000
 MAX_AXES_SIGNATURES = 1200
@@ -280,7 +281,7 @@ def _fit_axes(
     crowd_points = (around[rng.choice(len(around), crowd, replace=False)]-mean)@axes
     return PointNetwork(mean, axes, _rounded(_unit(crowd_points)), None, None, None)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #984233e4
+# %% ../../nbs/verifier/06_point_network.ipynb #1201382a
 # Pairs of each kind in a batch: `GENUINE`, `SKILLED`, `RANDOM`
 BATCH_KINDS = (32,19,13)
 
@@ -300,7 +301,7 @@ def _batches(
         matches = [Matches(m.partner[p].astype(int), m.offset[p]) for m in pair_set.matched]
         yield _both_ways(vectors, matches, pair_set.a[p], pair_set.b[p]), pair_set.kind[p]!=GENUINE
 
-# %% ../../nbs/verifier/06_point_network.ipynb #92a5438b
+# %% ../../nbs/verifier/06_point_network.ipynb #95f6c7c9
 def _standardisation(batches, n=8):
     "Mean and standard deviation of each input, from some batches"
     inputs = np.concatenate([np.concatenate(next(batches)[0]) for _ in range(n)])
@@ -317,7 +318,7 @@ def _for_unstandardised(weight, mean, std):
     weight[-1] -= mean@weight[:-1]
     return weight
 
-# %% ../../nbs/verifier/06_point_network.ipynb #34241ccc
+# %% ../../nbs/verifier/06_point_network.ipynb #648c5c62
 # Units of the hidden layers, and share of them that is dropped in training
 HIDDEN_UNITS = (64,32)
 DROPOUT = 0.3
@@ -338,7 +339,7 @@ def _keras_model(n_inputs, steps):
                   keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     return model, layers
 
-# %% ../../nbs/verifier/06_point_network.ipynb #0d6bc063
+# %% ../../nbs/verifier/06_point_network.ipynb #2603ccfb
 def _trained(
     batches, # From `_batches`
     steps:int, # Of training, a batch each
@@ -359,7 +360,7 @@ def _trained(
     first,second,third = (np.vstack(layer.get_weights()) for layer in layers)
     return _for_unstandardised(first, mean, std), second, third
 
-# %% ../../nbs/verifier/06_point_network.ipynb #596b9254
+# %% ../../nbs/verifier/06_point_network.ipynb #1556e970
 def fit_points(
     features:np.ndarray, # Records, shape (N,)
     writer:np.ndarray, # shape (N,)
@@ -377,7 +378,7 @@ def fit_points(
     first,second,third = _trained(_batches(vectors, pair_set, rng), steps, seed)
     return points._replace(first=first, second=second, third=third)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #b97762a7
+# %% ../../nbs/verifier/06_point_network.ipynb #a1b2e184
 def adapt_points(
     points:PointNetwork, # To start from
     features:np.ndarray, # Records, shape (N,)

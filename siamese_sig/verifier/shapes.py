@@ -37,13 +37,13 @@ def _patterns(
         code = 2*code+page[y:y+h,x:x+w]
     return code
 
-# %% ../../nbs/verifier/02_shapes.ipynb #794ae1eb
+# %% ../../nbs/verifier/02_shapes.ipynb #2b40ef20
 def _root_shares(codes, n):
     "Square roots of the shares of codes 0 … n−1, shape (n,)"
     count = np.bincount(codes, minlength=n)
     return np.sqrt(count/max(count.sum(), 1))
 
-# %% ../../nbs/verifier/02_shapes.ipynb #4a6e0680
+# %% ../../nbs/verifier/02_shapes.ipynb #82ecf557
 # Parts of the box of the ink for which patterns are counted: rows, columns
 LBP_CELLS = (2,4)
 # Distance of the neighbours there, pixels
@@ -79,7 +79,7 @@ def _halved(
     count = page[::2,::2]+page[::2,1::2]+page[1::2,::2]+page[1::2,1::2]
     return count*np.float32(0.25)
 
-# %% ../../nbs/verifier/02_shapes.ipynb #51b444fa
+# %% ../../nbs/verifier/02_shapes.ipynb #459e33b9
 # Standard deviation of the smoothing before the gradient, pixels at half the size
 GRADIENT_SMOOTHING = 0.8
 # Sum of the differences of ink along y and x below which there is no edge
@@ -93,7 +93,7 @@ def _gradient(half):
     dx[:,1:-1] = smooth[:,2:]-smooth[:,:-2]
     return dy, dx
 
-# %% ../../nbs/verifier/02_shapes.ipynb #ddd4f607
+# %% ../../nbs/verifier/02_shapes.ipynb #58475ac5
 N_ORIENTATIONS = 8
 
 def _orientations(
@@ -125,17 +125,18 @@ def _tents(
     return np.maximum(0, 1-np.abs(cell-np.arange(n)[:,None])).astype('float32')
 
 # %% ../../nbs/verifier/02_shapes.ipynb #55e19e89
-# Cells of the grid: rows, columns
-DIRECTION_CELLS = (10,20)
-# How far it reaches from the centre along y and x, in standard deviations
-DIRECTION_REACH = (2.5,2.2)
-
 def _extent(mass, reach):
     "Where a grid starts and ends: `reach` standard deviations of `mass` from its centre"
     place = np.arange(len(mass))+0.5
     centre = mass@place/mass.sum()
     spread = np.sqrt(mass@(place-centre)**2/mass.sum())
     return centre-reach*spread, centre+reach*spread+1e-3
+
+# %% ../../nbs/verifier/02_shapes.ipynb #48ca176a
+# Cells of the grid: rows, columns
+DIRECTION_CELLS = (10,20)
+# How far it reaches from the centre along y and x, in standard deviations
+DIRECTION_REACH = (2.5,2.2)
 
 def _grid_extents(maps):
     "Extents of the grid along y and x"
@@ -154,7 +155,7 @@ def _directions(
     grid = np.sqrt(strength.transpose(1,2,0))
     return grid/(np.sqrt(np.square(grid).sum((1,2)).mean())+1e-6)
 
-# %% ../../nbs/verifier/02_shapes.ipynb #3b34bd21
+# %% ../../nbs/verifier/02_shapes.ipynb #7dff0406
 # Standard deviation of the smoothing of the structure tensor, pixels at half the size
 TENSOR_SMOOTHING = 1.2
 
@@ -169,7 +170,7 @@ def _line_orientations(
     xx,xy,yy = (ndimage.gaussian_filter(v, TENSOR_SMOOTHING)[at] for v in (dx*dx,dx*dy,dy*dy))
     return 0.5*np.arctan2(2*xy, xx-yy)%np.pi*(N_ORIENTATIONS/np.pi)
 
-# %% ../../nbs/verifier/02_shapes.ipynb #66451d8f
+# %% ../../nbs/verifier/02_shapes.ipynb #501daffe
 # How fast a line counts as thick beyond the mean: slope of a logistic curve in log width
 THICK_SLOPE = 6
 
@@ -177,7 +178,7 @@ def _thick_share(log_widths):
     "How much each place of the line is thick, in [0,1]; 0.5 at the mean of the signature"
     return 1/(1+np.exp(THICK_SLOPE*(log_widths.mean()-log_widths)))
 
-# %% ../../nbs/verifier/02_shapes.ipynb #253698b2
+# %% ../../nbs/verifier/02_shapes.ipynb #74ea7c37
 def _cell_weights(v, n, reach):
     "Weights of places in `n` cells from -`reach` to `reach` standard deviations, shape (n,places)"
     standardised = (v-v.mean())/(reach*v.std()+1e-3)
@@ -244,7 +245,7 @@ def _proportions(mask):
             'density': np.log(mask.mean()), 'centre x': x.mean()/w, 'centre y': y.mean()/h,
             'skew x': _skewness(x), 'skew y': _skewness(y)}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #fd7c1830
+# %% ../../nbs/verifier/02_shapes.ipynb #db3f5bbb
 def _neighbours(line):
     "How many pixels of the line touch each pixel of it, in the order of `np.nonzero`"
     h,w = line.shape
@@ -264,14 +265,14 @@ def _line_traits(mask, line):
             'pieces': np.log1p(pieces), 'holes': np.log1p(holes),
             'ends': 50*(neighbours<=1).sum()/length, 'crossings': 10*(neighbours>=3).sum()/length}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #006910e6
+# %% ../../nbs/verifier/02_shapes.ipynb #4bdd735c
 def _slants(maps):
     "Traits of the directions of all edges"
     share = maps.sum((1,2))/maps.sum()
     twice_angle = 2*np.pi/N_ORIENTATIONS*np.arange(N_ORIENTATIONS) # orientations repeat after 180°
     return {'slant': share@np.sin(twice_angle), 'level': share@np.cos(twice_angle)}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #0fbf187b
+# %% ../../nbs/verifier/02_shapes.ipynb #7a61d375
 # Standard deviation of the smoothing with which an outline is compared, pixels
 ROUGHNESS_SMOOTHING = 4
 
@@ -286,7 +287,7 @@ def _outline_traits(outlines):
     roughness = np.concatenate([_roughness(outline) for outline in outlines]).mean()
     return {'bend 4': short, 'bend 16': long, 'bends': short/(long+1e-6), 'roughness': roughness}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #ceaf9e06
+# %% ../../nbs/verifier/02_shapes.ipynb #511d1a3f
 def _traits(
     mask:np.ndarray, # Ink in its box, shape (H,W), bool
     maps:np.ndarray, # From `_orientations`
