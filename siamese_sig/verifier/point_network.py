@@ -23,7 +23,7 @@ from .points import (
 from .record import _page
 from .spaces import _rounded, _unit, _whitening
 
-# %% ../../nbs/verifier/06_point_network.ipynb #ee451ffc
+# %% ../../nbs/verifier/06_point_network.ipynb #21c6537b
 class PointNetwork(NamedTuple):
     "All that is fitted: axes, a crowd of other writers' points, and the weights of the network"
     mean:np.ndarray # Of the surroundings of points, shape (200,)
@@ -33,25 +33,14 @@ class PointNetwork(NamedTuple):
     second:np.ndarray # Likewise, shape (h+1,k)
     third:np.ndarray # Likewise, shape (k+1,1)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #69a20491
-class PointVectors(NamedTuple):
-    "The points of signatures, as they are compared"
-    around:np.ndarray # Whitened surroundings, shape (N,N_POINTS,d)
-    crowd_near:np.ndarray # Mean cosine with the nearest hundredth of the crowd, shape (N,N_POINTS)
-    crowd_spread:np.ndarray # Standard deviation of the cosines with the crowd, shape (N,N_POINTS)
-    relative_widths:np.ndarray # `relative` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
-    drawn:np.ndarray # `drawn` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
-    width:np.ndarray # `at_point` of `POINT_WIDTHS`, shape (N,N_POINTS)
-
-# The nearest points of the crowd are one in so many
+# %% ../../nbs/verifier/06_point_network.ipynb #92a36603
+# The nearest points of the crowd are one in so many: the closest hundredth
 CROWD_NEAR_ONE_IN = 100
-# Signatures or pairs worked on together: cosines with a crowd take much memory
-BATCH = 64
 
 def _among_crowd(
     points:PointNetwork,
     features:np.ndarray, # Records, shape (N,)
-)->tuple[np.ndarray,np.ndarray,np.ndarray]: # `around`, `crowd_near` and `crowd_spread`, see above
+)->tuple[np.ndarray,np.ndarray,np.ndarray]: # The first three fields of `PointVectors`, see below
     "Whitened surroundings of points, and how common they are"
     n_near = max(1, len(points.crowd)//CROWD_NEAR_ONE_IN)
     around = (_surroundings(features)-points.mean)@points.axes
@@ -60,7 +49,19 @@ def _among_crowd(
     near = np.partition(cosine, -n_near, 2)[...,-n_near:].mean(2)
     return around, near, cosine.std(2)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #22a289b7
+# %% ../../nbs/verifier/06_point_network.ipynb #cbd48e16
+class PointVectors(NamedTuple):
+    "The points of signatures, ready for comparison"
+    around:np.ndarray # Whitened surroundings, shape (N,N_POINTS,d)
+    crowd_near:np.ndarray # Mean cosine with the nearest points of the crowd, shape (N,N_POINTS)
+    crowd_spread:np.ndarray # Standard deviation of cosines with the crowd, shape (N,N_POINTS)
+    relative_widths:np.ndarray # `relative` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
+    drawn:np.ndarray # `drawn` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
+    width:np.ndarray # `at_point` of `POINT_WIDTHS`, shape (N,N_POINTS)
+
+# Signatures or pairs worked on together: cosines with a crowd take much memory
+BATCH = 64
+
 def point_vectors(
     points:PointNetwork,
     features:np.ndarray, # Records, shape (N,)
@@ -73,7 +74,7 @@ def point_vectors(
     relative,drawn,width = (widths[k].astype('float32') for k in ('relative','drawn','at_point'))
     return PointVectors(around, near, spread, relative, drawn, width)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #2c03c21b
+# %% ../../nbs/verifier/06_point_network.ipynb #54a06292
 # Unit of the distance of a partner from its place, pixels at half the size
 OFFSET_UNIT = 10
 # Numbers that the network sees besides the differences along the axes
@@ -96,7 +97,7 @@ def _differences(
         np.abs(u.relative_widths-v.relative_widths)*both_drawn,
         np.stack([(u.crowd_near+v.crowd_near)/2, (u.crowd_spread+v.crowd_spread)/2], 2)], 2)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #c6d91c6a
+# %% ../../nbs/verifier/06_point_network.ipynb #b931b85c
 def _rows(vectors, k):
     "The signatures at positions `k`, float32: faster to work with than what is stored"
     return PointVectors(*(np.asarray(values[k], 'float32') for values in vectors))
@@ -115,7 +116,7 @@ def _both_ways(
         out.append(_differences(_rows(vectors, i), partners, match.offset))
     return np.concatenate(out, 1).astype('float32')
 
-# %% ../../nbs/verifier/06_point_network.ipynb #b9d4de2f
+# %% ../../nbs/verifier/06_point_network.ipynb #7120ddc7
 def _layer(x, weight):
     "A linear layer; the last row of its weights is the bias"
     return x@weight[:-1]+weight[-1]
@@ -158,7 +159,7 @@ def _painted(
     page[mask] = weight@log_odds/weight.sum(1)
     return page
 
-# %% ../../nbs/verifier/06_point_network.ipynb #d044a2c9
+# %% ../../nbs/verifier/06_point_network.ipynb #47d4fc1a
 def point_maps(
     points:PointNetwork,
     a:np.ndarray, # A record, shape ()
@@ -191,7 +192,7 @@ def training_pairs(
         differs += [np.zeros(len(i), bool), np.ones(len(genuine)*len(forgeries)+n_random, bool)]
     return np.concatenate(a), np.concatenate(b), np.concatenate(differs)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #3c0791ec
+# %% ../../nbs/verifier/06_point_network.ipynb #ac467431
 # Kinds of pairs
 GENUINE = 0
 SKILLED = 1
@@ -206,7 +207,7 @@ def _kinds(
     forgery = np.where(writer_a!=writer_b, RANDOM, SKILLED)
     return np.where(differs, forgery, GENUINE)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #b13a0804
+# %% ../../nbs/verifier/06_point_network.ipynb #5856edd9
 class PairSet(NamedTuple):
     "Pairs to learn from, with the partners of their points"
     kind:np.ndarray # `GENUINE`, `SKILLED` or `RANDOM`, shape (P,)
@@ -230,7 +231,7 @@ def make_pair_set(
                for way in (0,1)]
     return PairSet(_kinds(writer[a], writer[b], differs), a, b, matched)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #2ca056fd
+# %% ../../nbs/verifier/06_point_network.ipynb #d5516f24
 def only_among(
     pair_set:PairSet,
     use:np.ndarray, # Which signatures may be used? shape (N,), bool
@@ -240,7 +241,7 @@ def only_among(
     matched = [Matches(match.partner[keep], match.offset[keep]) for match in pair_set.matched]
     return PairSet(pair_set.kind[keep], pair_set.a[keep], pair_set.b[keep], matched)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #3db189ce
+# %% ../../nbs/verifier/06_point_network.ipynb #27ac8635
 def _whitened_axes(
     surroundings:np.ndarray, # Of points, shape (n,c)
     differences:np.ndarray, # Of partners in genuine pairs, shape (k,c)
@@ -253,7 +254,7 @@ def _whitened_axes(
     within = along.T@along/len(along)
     return mean.astype('float32'), (axes@_whitening(within)).astype('float32')
 
-# %% ../../nbs/verifier/06_point_network.ipynb #3ac96aa0
+# %% ../../nbs/verifier/06_point_network.ipynb #4dc5a02c
 # Most genuine pairs, and most genuine signatures, from which axes are fitted
 MAX_AXES_PAIRS = 4000
 MAX_AXES_SIGNATURES = 1200
@@ -275,15 +276,16 @@ def _fit_axes(
     around_b = _surroundings(features[pair_set.b[pairs]])
     around_partners = around_b[np.arange(len(pairs))[:,None],pair_set.matched[0].partner[pairs]]
     differences = _surroundings(features[pair_set.a[pairs]])-around_partners
-    mean,axes = map(_rounded, _whitened_axes(around, differences.reshape(-1, N_AROUND), dims))
+    mean,axes = _whitened_axes(around, differences.reshape(-1, N_AROUND), dims)
+    mean,axes = _rounded(mean),_rounded(axes)
     crowd_points = (around[rng.choice(len(around), crowd, replace=False)]-mean)@axes
     return PointNetwork(mean, axes, _rounded(_unit(crowd_points)), None, None, None)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #26c9b50d
+# %% ../../nbs/verifier/06_point_network.ipynb #4609b94a
 # Pairs of each kind in a batch: `GENUINE`, `SKILLED`, `RANDOM`
 BATCH_KINDS = (32,19,13)
 
-def _halved_precision(vectors):
+def _half_precision(vectors):
     "Vectors of many signatures, in half of the memory"
     return PointVectors(*(values.astype('float16') for values in vectors))
 
@@ -299,7 +301,7 @@ def _batches(
         matches = [Matches(m.partner[p].astype(int), m.offset[p]) for m in pair_set.matched]
         yield _both_ways(vectors, matches, pair_set.a[p], pair_set.b[p]), pair_set.kind[p]!=GENUINE
 
-# %% ../../nbs/verifier/06_point_network.ipynb #51420dd2
+# %% ../../nbs/verifier/06_point_network.ipynb #e741260e
 def _standardisation(batches, n=8):
     "Mean and standard deviation of each input, from some batches"
     inputs = np.concatenate([np.concatenate(next(batches)[0]) for _ in range(n)])
@@ -316,7 +318,7 @@ def _for_unstandardised(weight, mean, std):
     weight[-1] -= mean@weight[:-1]
     return weight
 
-# %% ../../nbs/verifier/06_point_network.ipynb #d9d805d3
+# %% ../../nbs/verifier/06_point_network.ipynb #ab64b20a
 # Units of the hidden layers, and share of them that is dropped in training
 HIDDEN_UNITS = (64,32)
 DROPOUT = 0.3
@@ -337,7 +339,7 @@ def _keras_model(n_inputs, steps):
                   keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     return model, layers
 
-# %% ../../nbs/verifier/06_point_network.ipynb #9f0a4710
+# %% ../../nbs/verifier/06_point_network.ipynb #3c525873
 def _trained(
     batches, # From `_batches`
     steps:int, # Of training, a batch each
@@ -358,7 +360,7 @@ def _trained(
     first,second,third = (np.vstack(layer.get_weights()) for layer in layers)
     return _for_unstandardised(first, mean, std), second, third
 
-# %% ../../nbs/verifier/06_point_network.ipynb #b105733b
+# %% ../../nbs/verifier/06_point_network.ipynb #4c689efb
 def fit_points(
     features:np.ndarray, # Records, shape (N,)
     writer:np.ndarray, # shape (N,)
@@ -372,11 +374,11 @@ def fit_points(
     pair_set = make_pair_set(features, writer, forged, seed=seed)
     rng = np.random.default_rng(seed)
     points = _fit_axes(features, forged, pair_set, dims, crowd, rng)
-    vectors = _halved_precision(point_vectors(points, features))
+    vectors = _half_precision(point_vectors(points, features))
     first,second,third = _trained(_batches(vectors, pair_set, rng), steps, seed)
     return points._replace(first=first, second=second, third=third)
 
-# %% ../../nbs/verifier/06_point_network.ipynb #72eb59c5
+# %% ../../nbs/verifier/06_point_network.ipynb #86f07c49
 def adapt_points(
     points:PointNetwork, # To start from
     features:np.ndarray, # Records, shape (N,)
@@ -386,7 +388,7 @@ def adapt_points(
     seed:int=0, # Of all draws
 )->PointNetwork:
     "Train the network further, and go part of the way"
-    vectors = _halved_precision(point_vectors(points, features))
+    vectors = _half_precision(point_vectors(points, features))
     start = (points.first,points.second,points.third)
     taught = _trained(_batches(vectors, pair_set, np.random.default_rng(seed)), steps, seed, start)
     first,second,third = ((1-share)*old+share*new for old,new in zip(start, taught))

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from .shapes import HALF_MARGIN, N_ORIENTATIONS
 
-# %% ../../nbs/verifier/03_points.ipynb #142ee320
+# %% ../../nbs/verifier/03_points.ipynb #7998df2e
 N_POINTS = 128
 
 def _outline_points(
@@ -46,7 +46,7 @@ POINT_RINGS = (Ring(1, 0.8, np.vstack([_circle(1, 0), _circle(8, 2.5)])),
 # Numbers that describe the surroundings of a point
 N_AROUND = N_ORIENTATIONS*sum(len(ring.places) for ring in POINT_RINGS)
 
-# %% ../../nbs/verifier/03_points.ipynb #ebb9e0b7
+# %% ../../nbs/verifier/03_points.ipynb #eec4303b
 def _halve(maps):
     "Means of 2×2 pixels"
     return (maps[:,::2,::2]+maps[:,1::2,::2]+maps[:,::2,1::2]+maps[:,1::2,1::2])*np.float32(0.25)
@@ -68,7 +68,7 @@ def _read(
     lower = flat[:,corner+w]*(1-right)+flat[:,corner+w+1]*right
     return upper*(1-down)+lower*down
 
-# %% ../../nbs/verifier/03_points.ipynb #b1b08d45
+# %% ../../nbs/verifier/03_points.ipynb #92475a25
 def _around(
     pyramid:list[np.ndarray], # Maps of `_orientations`, as they are, halved once, and twice
     points:np.ndarray, # Pixels of the first of them, shape (N_POINTS,2): y, x
@@ -82,7 +82,7 @@ def _around(
         parts.append(part/(length+0.3)) # 0.3: where nearly nothing is around, noise stays small
     return np.concatenate(parts, 1)
 
-# %% ../../nbs/verifier/03_points.ipynb #57e79ff0
+# %% ../../nbs/verifier/03_points.ipynb #b034a039
 # The rings at whose places widths of lines are read
 WIDTH_RINGS = POINT_RINGS[:2]
 N_WIDTHS = sum(len(ring.places) for ring in WIDTH_RINGS)
@@ -92,15 +92,16 @@ POINT_WIDTHS = np.dtype([
     ('drawn','f2',(N_WIDTHS,)), # how much line there is, in [0,1]
     ('at_point','f2')]) # log of the width at the point itself, pixels
 
-# %% ../../nbs/verifier/03_points.ipynb #16cbd978
+# %% ../../nbs/verifier/03_points.ipynb #d029920c
 def _width_maps(shape, line, log_widths, margin):
     "Length of the line in 4×4 pixels of ink, and the sum of its log widths over the mean, float32"
-    (y,x),(h,w) = np.nonzero(line),shape
+    h,w = shape
+    y,x = np.nonzero(line)
     cell = (y//4+margin)*w+x//4+margin
     sums = [np.bincount(cell, v, h*w) for v in (np.ones(len(y)), log_widths-log_widths.mean())]
     return np.stack(sums).reshape(2, h, w).astype('float32')
 
-# %% ../../nbs/verifier/03_points.ipynb #5228c022
+# %% ../../nbs/verifier/03_points.ipynb #2f93021a
 def _point_widths(
     maps:np.ndarray, # From `_width_maps`, shape (2,H,W)
     points:np.ndarray, # Pixels at half the size of the ink, shape (N_POINTS,2): y, x
@@ -115,7 +116,7 @@ def _point_widths(
     widths['at_point'] = relative[:,0]+mean_log_width
     return widths
 
-# %% ../../nbs/verifier/03_points.ipynb #930b533c
+# %% ../../nbs/verifier/03_points.ipynb #9badff84
 # Paper around the maps, pixels at half the size, so that the outer ring of every point lies on them
 POINT_PAPER = 20
 
@@ -142,7 +143,7 @@ def _surroundings(features):
     "The surroundings of points as rows of about unit length, shape (N,N_POINTS,N_AROUND)"
     return features['around'].astype('float32')/np.float32(255*3**0.5) # three rings of length 255
 
-# %% ../../nbs/verifier/03_points.ipynb #4cc5b423
+# %% ../../nbs/verifier/03_points.ipynb #e70bbaca
 def _first_map(
     a:np.ndarray, # Points, mean about 0, shape (P,n,2): y, x
     b:np.ndarray, # Those of the other signatures, likewise
@@ -156,7 +157,7 @@ def _first_map(
     shift = b.mean(1)-size*a.mean(1)
     return np.stack([size*[[1,0]], size*[[0,1]], shift], 1).astype('float32')
 
-# %% ../../nbs/verifier/03_points.ipynb #153d596a
+# %% ../../nbs/verifier/03_points.ipynb #0c71b9d7
 # How strongly a map keeps to the first map: as by three points about 30 pixels from the centre
 MAP_HOLD = np.diag(np.float32([3000,3000,3]))
 
@@ -170,7 +171,7 @@ def _fit_map(
     weighted = (x*weight[...,None]).transpose(0,2,1)
     return np.linalg.solve(weighted@x+MAP_HOLD, weighted@partner+MAP_HOLD@first)
 
-# %% ../../nbs/verifier/03_points.ipynb #2933f362
+# %% ../../nbs/verifier/03_points.ipynb #04948eca
 def _best_partners(
     unlike:np.ndarray, # 1 − cosine of the surroundings of each point of a and of b, shape (P,n,m)
     place:np.ndarray, # Where the map puts the points of a, shape (P,n,2)
@@ -188,7 +189,7 @@ def _best_partners(
     least = np.take_along_axis(cost, best[...,None], 2)[...,0]
     return best, least+np.square(place).sum(2)/(2*circle**2)
 
-# %% ../../nbs/verifier/03_points.ipynb #3f17d78c
+# %% ../../nbs/verifier/03_points.ipynb #f98213b5
 # How near a partner should be in each round, pixels at half the size
 SEARCH_CIRCLES = (36.,20.,12.,8.)
 # How fast a pair of points loses its influence on the map as its cost grows
@@ -211,7 +212,7 @@ def _partners(
         affine = _fit_map(x, partner, np.exp(-MAP_SHARPNESS*cost), first)
     return best, place-partner, cost.mean(1)
 
-# %% ../../nbs/verifier/03_points.ipynb #7b31c1f0
+# %% ../../nbs/verifier/03_points.ipynb #2bb69684
 class Matches(NamedTuple):
     "The partners that the points of some signatures have in others"
     partner:np.ndarray # Positions among the points of the other signature, shape (P,N_POINTS)
@@ -223,7 +224,8 @@ def match_points(
 )->list[Matches]: # For the points of a, then for the points of b
     "Find the partners of all points of two signatures, in both directions"
     unlike = 1-_surroundings(a)@_surroundings(b).transpose(0,2,1)
-    spots_a,spots_b = a['spots'].astype('float32'),b['spots'].astype('float32')
+    spots_a = a['spots'].astype('float32')
+    spots_b = b['spots'].astype('float32')
     out = []
     for sides in ((unlike,spots_a,spots_b), (unlike.transpose(0,2,1),spots_b,spots_a)):
         plain,stretched = (_partners(*sides, stretch) for stretch in (False,True))

@@ -42,13 +42,16 @@ FEATURES = np.dtype([
     # Bits of the page, of size `INK_SIZE`, with the ink in its upper left corner
     ('ink','u1',(INK_SIZE[0]*INK_SIZE[1]//8,))])
 
-# %% ../../nbs/verifier/04_record.ipynb #bfc069c0
+# %% ../../nbs/verifier/04_record.ipynb #41bdaf0c
 def _measure(
     mask:np.ndarray, # Ink in its box, shape (H,W), bool
 )->np.ndarray: # A record of dtype `FEATURES`, shape ()
     "Measure ink in its box"
-    half,outlines,line = _halved(mask),_outlines(mask),_line(mask)
-    maps,log_widths = _orientations(half),_log_widths(mask, line)
+    half = _halved(mask)
+    maps = _orientations(half)
+    outlines = _outlines(mask)
+    line = _line(mask)
+    log_widths = _log_widths(mask, line)
     opened = _redrawn(mask, *OPENING_STEPS)
     opened_views = dict(_texture(opened), directions=_directions(_orientations(_halved(opened))))
     page = np.zeros(INK_SIZE, bool)
@@ -60,7 +63,7 @@ def _measure(
         ink=np.packbits(page))
     return np.array(tuple(parts[name] for name in FEATURES.names), FEATURES)
 
-# %% ../../nbs/verifier/04_record.ipynb #88cbf473
+# %% ../../nbs/verifier/04_record.ipynb #c0cec640
 def image_features(
     ink:np.ndarray, # Cleaned ink at `INK_SIZE`, shape (H,W) or (H,W,1), uint8, ink bright on 0
 )->np.ndarray: # A record of dtype `FEATURES`, shape ()
@@ -71,7 +74,7 @@ def image_features(
                         f"{INK_SIZE[0]} x {INK_SIZE[1]}, `preprocess(path, 'ink', INK_SIZE)`")
     return _measure(mask)
 
-# %% ../../nbs/verifier/04_record.ipynb #b91fa45c
+# %% ../../nbs/verifier/04_record.ipynb #19cad729
 def _page(
     record:np.ndarray, # A record of `FEATURES`, shape ()
 )->np.ndarray: # shape `INK_SIZE`, bool
@@ -93,10 +96,11 @@ def _distances(
     b:np.ndarray, # Likewise
 )->np.ndarray: # shape (P,len(DISTANCES)), float32
     "Distances of pairs, all at once"
-    a,b = ({name: v[name].astype('float32') for name in ('lbp','lbp_4','traits')} for v in (a,b))
-    textures = _hellinger(a['lbp'], b['lbp'])
-    in_cells = _hellinger(*(v['lbp_4'].reshape(-1, _N_CELLS*LBP_CODES) for v in (a,b)))
-    traits = np.abs(a['traits']-b['traits'])
+    def part(v, name): return v[name].astype('float32')
+    textures = _hellinger(part(a, 'lbp'), part(b, 'lbp'))
+    all_cells = (-1,_N_CELLS*LBP_CODES)
+    in_cells = _hellinger(part(a, 'lbp_4').reshape(all_cells), part(b, 'lbp_4').reshape(all_cells))
+    traits = np.abs(part(a, 'traits')-part(b, 'traits'))
     return np.concatenate([textures, in_cells[:,None], traits], 1)
 
 # %% ../../nbs/verifier/04_record.ipynb #f8724000

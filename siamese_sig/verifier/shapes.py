@@ -37,24 +37,28 @@ def _patterns(
         code = 2*code+page[y:y+h,x:x+w]
     return code
 
-# %% ../../nbs/verifier/02_shapes.ipynb #87a42674
-# Parts of the box of the ink for which patterns are counted, (rows, columns), and their radius
-LBP_CELLS = (2,4)
-LBP_CELL_RADIUS = 4
-
+# %% ../../nbs/verifier/02_shapes.ipynb #2b40ef20
 def _root_shares(codes, n):
     "Square roots of the shares of codes 0 … n−1, shape (n,)"
     count = np.bincount(codes, minlength=n)
     return np.sqrt(count/max(count.sum(), 1))
 
+# %% ../../nbs/verifier/02_shapes.ipynb #82ecf557
+# Parts of the box of the ink for which patterns are counted: rows, columns
+LBP_CELLS = (2,4)
+# Distance of the neighbours there, pixels
+LBP_CELL_RADIUS = 4
+
 def _texture(
     mask:np.ndarray, # Ink in its box, shape (H,W), bool
 )->dict: # `lbp`, a row for each of `LBP_RADII`, shape (4,256); `lbp_4`, a row a cell, shape (8,256)
     "Histograms of patterns, of the whole signature and of its parts"
-    (h,w),(rows,columns) = mask.shape,LBP_CELLS
+    h,w = mask.shape
+    rows,columns = LBP_CELLS
     ink = np.flatnonzero(mask)
     codes = {r: _patterns(mask, r).take(ink) for r in LBP_RADII}
-    row,column = rows*np.arange(h)//h, columns*np.arange(w)//w
+    row = rows*np.arange(h)//h # of each row of pixels
+    column = columns*np.arange(w)//w
     cell = (columns*row[:,None]+column).take(ink)
     n = rows*columns
     in_cells = _root_shares(LBP_CODES*cell+codes[LBP_CELL_RADIUS], n*LBP_CODES)
@@ -75,7 +79,7 @@ def _halved(
     count = page[::2,::2]+page[::2,1::2]+page[1::2,::2]+page[1::2,1::2]
     return count*np.float32(0.25)
 
-# %% ../../nbs/verifier/02_shapes.ipynb #8441024c
+# %% ../../nbs/verifier/02_shapes.ipynb #459e33b9
 # Standard deviation of the smoothing before the gradient, pixels at half the size
 GRADIENT_SMOOTHING = 0.8
 # Sum of the differences of ink along y and x below which there is no edge
@@ -89,7 +93,7 @@ def _gradient(half):
     dx[:,1:-1] = smooth[:,2:]-smooth[:,:-2]
     return dy, dx
 
-# %% ../../nbs/verifier/02_shapes.ipynb #54038ed4
+# %% ../../nbs/verifier/02_shapes.ipynb #58475ac5
 N_ORIENTATIONS = 8
 
 def _orientations(
@@ -121,11 +125,6 @@ def _tents(
     return np.maximum(0, 1-np.abs(cell-np.arange(n)[:,None])).astype('float32')
 
 # %% ../../nbs/verifier/02_shapes.ipynb #55e19e89
-# Cells of the grid: rows, columns
-DIRECTION_CELLS = (10,20)
-# How far it reaches from the centre along y and x, in standard deviations
-DIRECTION_REACH = (2.5,2.2)
-
 def _extent(mass, reach):
     "Where a grid starts and ends: `reach` standard deviations of `mass` from its centre"
     place = np.arange(len(mass))+0.5
@@ -133,22 +132,30 @@ def _extent(mass, reach):
     spread = np.sqrt(mass@(place-centre)**2/mass.sum())
     return centre-reach*spread, centre+reach*spread+1e-3
 
+# %% ../../nbs/verifier/02_shapes.ipynb #48ca176a
+# Cells of the grid: rows, columns
+DIRECTION_CELLS = (10,20)
+# How far it reaches from the centre along y and x, in standard deviations
+DIRECTION_REACH = (2.5,2.2)
+
 def _grid_extents(maps):
     "Extents of the grid along y and x"
     mass = maps.sum(0)
-    return _extent(mass.sum(1), DIRECTION_REACH[0]), _extent(mass.sum(0), DIRECTION_REACH[1])
+    y_reach,x_reach = DIRECTION_REACH
+    return _extent(mass.sum(1), y_reach), _extent(mass.sum(0), x_reach)
 
 def _directions(
     maps:np.ndarray, # From `_orientations`, shape (8,H,W)
 )->np.ndarray: # Square roots of edge strength, mean square 1 over cells, shape (10,20,8)
     "How strong the edges of each orientation are in each cell of the grid"
-    (h,w),(rows,columns) = maps.shape[1:],DIRECTION_CELLS
+    h,w = maps.shape[1:]
+    rows,columns = DIRECTION_CELLS
     y_extent,x_extent = _grid_extents(maps)
     strength = _tents(rows, *y_extent, h)@maps@_tents(columns, *x_extent, w).T
     grid = np.sqrt(strength.transpose(1,2,0))
     return grid/(np.sqrt(np.square(grid).sum((1,2)).mean())+1e-6)
 
-# %% ../../nbs/verifier/02_shapes.ipynb #f5269e7b
+# %% ../../nbs/verifier/02_shapes.ipynb #7dff0406
 # Standard deviation of the smoothing of the structure tensor, pixels at half the size
 TENSOR_SMOOTHING = 1.2
 
@@ -163,7 +170,7 @@ def _line_orientations(
     xx,xy,yy = (ndimage.gaussian_filter(v, TENSOR_SMOOTHING)[at] for v in (dx*dx,dx*dy,dy*dy))
     return 0.5*np.arctan2(2*xy, xx-yy)%np.pi*(N_ORIENTATIONS/np.pi)
 
-# %% ../../nbs/verifier/02_shapes.ipynb #2598d547
+# %% ../../nbs/verifier/02_shapes.ipynb #501daffe
 # How fast a line counts as thick beyond the mean: slope of a logistic curve in log width
 THICK_SLOPE = 6
 
@@ -171,7 +178,7 @@ def _thick_share(log_widths):
     "How much each place of the line is thick, in [0,1]; 0.5 at the mean of the signature"
     return 1/(1+np.exp(THICK_SLOPE*(log_widths.mean()-log_widths)))
 
-# %% ../../nbs/verifier/02_shapes.ipynb #e81f89fd
+# %% ../../nbs/verifier/02_shapes.ipynb #74ea7c37
 def _cell_weights(v, n, reach):
     "Weights of places in `n` cells from -`reach` to `reach` standard deviations, shape (n,places)"
     standardised = (v-v.mean())/(reach*v.std()+1e-3)
@@ -238,7 +245,7 @@ def _proportions(mask):
             'density': np.log(mask.mean()), 'centre x': x.mean()/w, 'centre y': y.mean()/h,
             'skew x': _skewness(x), 'skew y': _skewness(y)}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #509cc372
+# %% ../../nbs/verifier/02_shapes.ipynb #db3f5bbb
 def _neighbours(line):
     "How many pixels of the line touch each pixel of it, in the order of `np.nonzero`"
     h,w = line.shape
@@ -258,14 +265,14 @@ def _line_traits(mask, line):
             'pieces': np.log1p(pieces), 'holes': np.log1p(holes),
             'ends': 50*(neighbours<=1).sum()/length, 'crossings': 10*(neighbours>=3).sum()/length}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #de4e2599
+# %% ../../nbs/verifier/02_shapes.ipynb #4bdd735c
 def _slants(maps):
     "Traits of the directions of all edges"
     share = maps.sum((1,2))/maps.sum()
     twice_angle = 2*np.pi/N_ORIENTATIONS*np.arange(N_ORIENTATIONS) # orientations repeat after 180°
     return {'slant': share@np.sin(twice_angle), 'level': share@np.cos(twice_angle)}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #7aeb9bfb
+# %% ../../nbs/verifier/02_shapes.ipynb #7a61d375
 # Standard deviation of the smoothing with which an outline is compared, pixels
 ROUGHNESS_SMOOTHING = 4
 
@@ -280,7 +287,7 @@ def _outline_traits(outlines):
     roughness = np.concatenate([_roughness(outline) for outline in outlines]).mean()
     return {'bend 4': short, 'bend 16': long, 'bends': short/(long+1e-6), 'roughness': roughness}
 
-# %% ../../nbs/verifier/02_shapes.ipynb #97c67fe7
+# %% ../../nbs/verifier/02_shapes.ipynb #511d1a3f
 def _traits(
     mask:np.ndarray, # Ink in its box, shape (H,W), bool
     maps:np.ndarray, # From `_orientations`

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# %% ../../nbs/verifier/05_spaces.ipynb #f04dc25b
+# %% ../../nbs/verifier/05_spaces.ipynb #5d5abbc2
 def _within_writers(
     x:np.ndarray, # shape (N,d)
     writer:np.ndarray, # shape (N,)
@@ -26,7 +26,7 @@ def _within_writers(
     freedom = len(x)-len(means)
     return deviation.T@deviation/max(freedom, 1), freedom
 
-# %% ../../nbs/verifier/05_spaces.ipynb #438d5d64
+# %% ../../nbs/verifier/05_spaces.ipynb #8e794ef4
 # Share of the mean variance that is added in every direction before whitening
 SHRINKAGE = 0.1
 
@@ -57,7 +57,7 @@ class Space(NamedTuple):
         "Mean outer product of the unit vectors of the cohort with themselves"
         return self.strangers[1:]
 
-# %% ../../nbs/verifier/05_spaces.ipynb #591576fb
+# %% ../../nbs/verifier/05_spaces.ipynb #0dae3528
 def _rounded(v):
     "Round to the half precision in which a space is stored"
     return v.astype('float16').astype('float32')
@@ -70,7 +70,7 @@ def _raw(features, part):
     "A part of records as rows, shape (N,n), float32"
     return features[part].reshape(len(features), -1).astype('float32')
 
-# %% ../../nbs/verifier/05_spaces.ipynb #7fded26a
+# %% ../../nbs/verifier/05_spaces.ipynb #7004a9d9
 def _main_directions(x, mean, d):
     "The `d` directions in which rows vary most, shape (n,d)"
     if len(x)<=x.shape[1]: return np.linalg.svd(x-mean, full_matrices=False)[2][:d].T
@@ -87,7 +87,8 @@ def fit_space(
     mean = x.mean(0)
     axes = _main_directions(x, mean, dims)
     within,_ = _within_writers((x-mean)@axes, writer)
-    mean,axes = _rounded(mean),_rounded(axes@_whitening(within))
+    mean = _rounded(mean)
+    axes = _rounded(axes@_whitening(within))
     u = _unit((x-mean)@axes)
     cohort = np.vstack([u.mean(0), u.T@u/len(u)])
     return Space(part, mean, axes, _rounded(cohort))
@@ -109,7 +110,7 @@ def space_vectors(
     variance = ((u@space.cohort_products)*u).sum(1)-mean**2
     return SpaceVectors(u, mean, np.sqrt(np.maximum(variance, 1e-6)))
 
-# %% ../../nbs/verifier/05_spaces.ipynb #1d7a7cf4
+# %% ../../nbs/verifier/05_spaces.ipynb #efb1de6e
 def space_distances(
     vectors:SpaceVectors,
     a:np.ndarray, # Positions in them, shape (P,)
