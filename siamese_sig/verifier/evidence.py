@@ -325,7 +325,8 @@ def _adapt_space(
     mean_variance = np.trace(within)+1e-9 # d times; copies of one scan do not vary at all
     scatter = (1-share)*np.eye(d)+share*within*d/mean_variance
     turn = np.linalg.cholesky(np.linalg.inv(scatter))
-    mean,outer_product = space.strangers[0]@turn, turn.T@space.strangers[1:]@turn
+    mean = space.cohort_mean@turn
+    outer_product = turn.T@space.cohort_products@turn
     mean_square = np.trace(outer_product) # of vectors whose length was 1 before they were turned
     strangers = np.vstack([mean/np.sqrt(mean_square), outer_product/mean_square])
     return space._replace(axes=_rounded(space.axes@turn), strangers=_rounded(strangers))

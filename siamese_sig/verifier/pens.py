@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .strokes import _cut, _redrawn, redraw
-from .shapes import TRAITS, _line
+from .strokes import _cut, _redrawn, redraw, _line
+from .shapes import TRAITS
 from .record import FEATURES, _measure, _page
 
 # %% ../../nbs/verifier/07_pens.ipynb #e9d2215c
