@@ -27,7 +27,7 @@ from siamese_sig.train import compile_model, load_run, run_data, train_run
 BATCH, STEPS = 64, 500
 
 
-def seed_batches(images, pairs, rng):
+def original_batches(images, pairs, rng):
     "The original notebook's generator: decode per pair, float32 arrays of both sides"
     def read(path):
         x = np.asarray(Image.open(path).convert("RGB").resize((224, 224)), "float32")
@@ -43,7 +43,7 @@ def seed_batches(images, pairs, rng):
 def time_original(root, alpha, steps):
     "Seconds of the original notebook's loop: (a training step, a batch of testing)"
     images, pairs = read_dataset(root)
-    batches = seed_batches(images, pairs[pairs.split == "train"], 0)
+    batches = original_batches(images, pairs[pairs.split == "train"], 0)
     encoder = build_encoder("MobileNetV2", (224, 224, 3), "imagenet", True, alpha)
     model = compile_model(siamese_model(encoder, build_head(encoder.output_shape[-1])))
     model.train_on_batch(*next(batches))

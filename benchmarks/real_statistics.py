@@ -2,7 +2,7 @@
 
 Example: python benchmarks/real_statistics.py sign_data
 Writers up to --last of the training folder, ink at 112x208; pairs: genuine-genuine, genuine-forged, and genuine of two writers.
-Only these numbers enter the project, never an image. With `--distances`: medians of the distances of notebook 05b over pairs
+Only these numbers enter the project, never an image. With `--distances`: medians of the distances of `nbs/verifier` over pairs
 of one writer, real beside synthetic ones with habitual pens, as Markdown.
 """
 import argparse

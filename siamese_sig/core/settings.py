@@ -55,6 +55,15 @@ def _check_setting(name, value, choices):
     if name in AT_LEAST_ONE and value is not None and value<1:
         raise DataError(f"{name} {value}; expected at least 1")
 
+# %% ../../nbs/core/settings.ipynb #557cbb79
+def _as_size(
+    size:tuple[int,int]|list[int] # json has lists only
+)->tuple[int,int]: # (height, width), pixels
+    "A size as two whole numbers, or a DataError"
+    if len(size)!=2 or not all(isinstance(n, int) and n>0 for n in size):
+        raise DataError(f"size {size!r}; expected (height, width) in pixels, both at least 1")
+    return tuple(size)
+
 # %% ../../nbs/core/settings.ipynb #b6ebf5c8
 @dataclass(frozen=True)
 class Settings:
@@ -86,7 +95,7 @@ class Settings:
     def __post_init__(self):
         for f in fields(self):
             _check_setting(f.name, getattr(self, f.name), f.metadata['choices'])
-        if self.size: object.__setattr__(self, 'size', tuple(self.size)) # json has lists only
+        if self.size is not None: object.__setattr__(self, 'size', _as_size(self.size))
 
 # %% ../../nbs/core/settings.ipynb #da4d3f75
 @dataclass
