@@ -44,7 +44,7 @@ class Verdict(NamedTuple):
     notes:tuple[str,...] # What a person should know
     contributions:dict[str,float] # Log odds by kind of evidence, + for another hand; {} if not known
 
-# %% ../nbs/06_verify.ipynb #48b46984
+# %% ../nbs/06_verify.ipynb #133aa313
 SCORE_MARGIN = 1e-6 # Scores stay so far from 0 and 1, where log odds would be infinite
 
 def _log_odds(score): return np.log(score/(1-score))
@@ -71,18 +71,18 @@ def _score_pairs(
     else: score = matcher.compare(features, a, b).astype(float)
     return PairScores(rows, score.clip(SCORE_MARGIN, 1-SCORE_MARGIN), contributions)
 
-# %% ../nbs/06_verify.ipynb #4d59fa38
+# %% ../nbs/06_verify.ipynb #c7c10c0d
 def _rows_in_use(
     features:np.ndarray, # shape (N,…), perhaps mapped from disk
     questions:list[list[int]], # Positions in features
 )->tuple[np.ndarray,list[list[int]]]: # The features in use; the questions as positions in them
-    "Leave out the features that no question needs"
-    used = sorted({int(row) for question in questions for row in question})
+    "The features that questions need, in the order of the questions wherever they are kept"
+    used = dict.fromkeys(int(row) for question in questions for row in question)
     position = {row: n for n,row in enumerate(used)}
     questions = [[position[row] for row in question] for question in questions]
-    return features[np.array(used, int)], questions
+    return features[np.array(list(used), int)], questions
 
-# %% ../nbs/06_verify.ipynb #b3e4b8ec
+# %% ../nbs/06_verify.ipynb #8ab52dc5
 # How many of the closest references a rule of `fuse` uses; 'mean' uses all.
 CLOSEST_FUSED = {'closest': 1, 'normalised': 3}
 
@@ -106,7 +106,7 @@ def _fuse_references(
         contributions['references'] = rest if among else 0.0
     return score, contributions
 
-# %% ../nbs/06_verify.ipynb #085e2788
+# %% ../nbs/06_verify.ipynb #c29998e8
 def _check_calibration(calibration, n_references): # raises if a number is missing or is none
     thresholds = [calibration['thresholds'][point] for point in OPERATING_POINTS]
     numbers = np.array([calibration['slope'], calibration['intercept'], *thresholds], float)
@@ -132,7 +132,7 @@ def read_references(
         raise DataError(f"{file}: not a calibration ({type(e).__name__}: {e}); {hint}") from None
     return calibrations
 
-# %% ../nbs/06_verify.ipynb #a9894b80
+# %% ../nbs/06_verify.ipynb #51077a46
 def _calibration_for(
     calibrations:dict, # As `calibrate_references`
     n_references:int,
@@ -143,7 +143,7 @@ def _calibration_for(
         f"this calibration was made for at least {min(map(int, calibrations))}")
     return calibrations[str(max(numbers))]
 
-# %% ../nbs/06_verify.ipynb #cbd2dafe
+# %% ../nbs/06_verify.ipynb #ee061cc3
 def _verdict(
     score:float, # In [0,1], low = alike
     threshold:float, # Unit of score
@@ -154,7 +154,7 @@ def _verdict(
     if abs(p_forged-p_at_threshold)<band: return 'inconclusive'
     return 'genuine' if score<=threshold else 'forged'
 
-# %% ../nbs/06_verify.ipynb #42272df3
+# %% ../nbs/06_verify.ipynb #1735e415
 def _decide(matcher, calibrations, features, pairs, question, point, band)->Verdict: # As `_judge_questions`
     "The answer to one question, given the scores of its pairs"
     n_references = len(question)-1
@@ -168,7 +168,7 @@ def _decide(matcher, calibrations, features, pairs, question, point, band)->Verd
     notes = tuple(matcher.notes(features[question]))
     return Verdict(verdict, score, p_forged, threshold, n_references, notes, contributions)
 
-# %% ../nbs/06_verify.ipynb #f06e1981
+# %% ../nbs/06_verify.ipynb #2dca6a75
 MOST_REFERENCES = 50 # Of one question: each is compared with each
 
 def _judge_questions(
@@ -190,7 +190,7 @@ def _judge_questions(
         except DataError as e: return e
     return [answer(question) for question in questions]
 
-# %% ../nbs/06_verify.ipynb #15651861
+# %% ../nbs/06_verify.ipynb #2794520e
 class Enrolled(NamedTuple):
     "References that were measured before"
     writer:np.ndarray # shape (N,), str
@@ -210,7 +210,7 @@ def _question_features(
     else: known = [matcher.one(path) for path in references]
     return np.stack([*known, matcher.one(questioned)])
 
-# %% ../nbs/06_verify.ipynb #ceec146f
+# %% ../nbs/06_verify.ipynb #384af843
 def _calibrated_matcher(
     run:str|Path|None, # See `Verifier.load`
     calibration:str|Path|None, # See `Verifier.load`
@@ -224,7 +224,7 @@ def _calibrated_matcher(
     else: file,hint = asset('verifier/calibration.json'), 'install siamese_sig again'
     return matcher, read_references(Path(file), matcher, hint)
 
-# %% ../nbs/06_verify.ipynb #d3065631
+# %% ../nbs/06_verify.ipynb #b27096d8
 class Verifier:
     "A matcher with its calibration: answers questions about signatures"
     def __init__(self, matcher, references:dict): # As `calibrate_references`
@@ -267,7 +267,7 @@ class Verifier:
         "Is `questioned` by the writer of `references`?"
         return self.judge(_question_features(self.matcher, questioned, references), point, band)
 
-# %% ../nbs/06_verify.ipynb #de332b26
+# %% ../nbs/06_verify.ipynb #3ec618d2
 HAND_COLOURS = (18,97,160),(155,138,147),(209,72,15) # RGB: by one hand, undecided, by another hand
 
 def _label_bars(ax, value, row): # numbers at the ends of the bars, lines at zero and above the total
@@ -280,7 +280,7 @@ def _label_bars(ax, value, row): # numbers at the ends of the bars, lines at zer
     ax.axhline(row[-1]+0.5, color='gray', lw=0.5)
     ax.set(xlim=(-reach,reach), ylim=(row[-1]-0.6,0.6))
 
-# %% ../nbs/06_verify.ipynb #3add0ac4
+# %% ../nbs/06_verify.ipynb #2f4ee483
 def plot_contributions(
     verdict:Verdict, # Of the bundled verifier, or of one that `adapt` made
     ax=None, # matplotlib axis, made if None
@@ -327,7 +327,7 @@ def paint(
     on_paper = np.isnan(page)[...,None]
     return np.where(on_paper, 255, np.stack(channels, -1).round()).astype('uint8')
 
-# %% ../nbs/06_verify.ipynb #53b95ceb
+# %% ../nbs/06_verify.ipynb #ad846728
 def _colour_scale(fig, axs): # the scale of the colours of `paint`, beside axes
     import matplotlib.pyplot as plt
     from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -335,7 +335,7 @@ def _colour_scale(fig, axs): # the scale of the colours of `paint`, beside axes
     scale = plt.cm.ScalarMappable(Normalize(-FULL_COLOUR_LOG_ODDS, FULL_COLOUR_LOG_ODDS), colours)
     fig.colorbar(scale, ax=axs, shrink=0.8, label='log odds of another hand')
 
-# %% ../nbs/06_verify.ipynb #e90af471
+# %% ../nbs/06_verify.ipynb #005528bd
 def explain(
     verifier:Verifier, # See `where_unlike`
     questioned:str|Path, # An image file
@@ -379,7 +379,7 @@ def calibrate(
     if out: write_whole(out, lambda file: file.write_text(json.dumps(made, indent=1)))
     return Verifier(verifier.matcher, references)
 
-# %% ../nbs/06_verify.ipynb #0d807705
+# %% ../nbs/06_verify.ipynb #dc7bb760
 def _adaptable(
     matcher:EvidenceMatcher,
     root:str|Path, # See `adapt`
@@ -397,7 +397,7 @@ def _adaptable(
         f"{root}: {n_writers} writers to adapt to; expected at least 4, some are needed for the thresholds")
     return images, features
 
-# %% ../nbs/06_verify.ipynb #e6360bab
+# %% ../nbs/06_verify.ipynb #ef81f82f
 MOST_FOLDS = 5 # Groups of writers, each judged by what the other groups have taught
 
 def _writer_folds(
@@ -428,7 +428,7 @@ def _write_adapted(out, evidence, calibration): # a folder for `Verifier.load`
         made = dict(fingerprint=EvidenceMatcher(new/'evidence.npz').fingerprint) | calibration
         (new/'calibration.json').write_text(json.dumps(made, indent=1))
 
-# %% ../nbs/06_verify.ipynb #ba99dd24
+# %% ../nbs/06_verify.ipynb #d42fb1c2
 def adapt(
     root:str|Path, # Folders `NNN` and `NNN_forg`, or a data set in Kaggle's layout
     out:str|Path, # New folder, for `Verifier.load`
