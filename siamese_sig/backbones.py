@@ -32,7 +32,7 @@ class Backbone(NamedTuple):
     channels:tuple[int,...]=(1,3) # Channels that it takes: 1 is ink, 3 is an RGB scan
     size:tuple[int,int]|None=None # Default (height, width), pixels; None: that of the input
     weights:str|None=None # Default weights: 'imagenet', or None for random ones
-    projection:int|None=None # Units of the dense layer between features and |a−b|; None: no layer
+    projection:int|None=None # Units of the head's first dense layer (notebook 02); None: no such layer
     ink_scale:float|None=None # Ink in [0,1] becomes ink_scale*ink + ink_offset; None: stays ink
     ink_offset:float|tuple[float,...]=0.0 # One number, or one for each of the three channels
     has_alpha:bool=False # Does it have a width multiplier `alpha`?

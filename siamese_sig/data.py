@@ -253,5 +253,5 @@ def plot_shortcuts(
     names = [f'{name} (scanner)' if scanner else name for name,scanner in table.scanner.items()]
     ax.set_yticklabels(names)
     ax.invert_yaxis()
-    ax.legend(fontsize=8, loc='lower right', bbox_to_anchor=(1,1), ncols=2)
+    ax.legend(fontsize=8, loc='upper center', bbox_to_anchor=(0.5,-0.18), ncols=2)
     return ax
