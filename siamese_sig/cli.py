@@ -142,11 +142,17 @@ JsonOption = _option(bool, "Print JSON.", '--json')
 # %% ../nbs/10_cli.ipynb #f9b546dc
 EXIT_STATUS = dict(genuine=0, forged=1, inconclusive=3) # Verdict -> what `siamese-sig verify` ends with
 
+def _probability_in_words(p):
+    "A probability with two decimals, which never claims certainty"
+    if p<0.005: return '<0.01'
+    if p>0.995: return '>0.99'
+    return f'{p:.2f}'
+
 def _verdict_in_words(verdict):
     "A `Verdict` for people"
     plural = 's' if verdict.references>1 else ''
     lines = [f"{verdict.verdict}: score {verdict.score:.3f}, genuine up to {verdict.threshold:.3f}; "
-             f"P(forged) {verdict.p_forged:.2f}; "
+             f"P(forged) {_probability_in_words(verdict.p_forged)}; "
              f"compared with {verdict.references} reference{plural}"]
     lines += [f'note: {note}' for note in verdict.notes]
     return '\n'.join(lines)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import lazy_loader, numpy as np
 
-from .core.messages import DataError
+from .core.messages import DataError, one_line
 from .core.files import asset, check_vacant, read_json, whole_folder, write_whole
 from .core.settings import OPERATING_POINTS
 from .core.ink import preprocess
@@ -42,7 +42,7 @@ class Verdict(NamedTuple):
     threshold:float # Unit of score; genuine is at most this
     references:int # How many the signature was compared with
     notes:tuple[str,...] # What a person should know
-    contributions:dict[str,float] # Log odds by kind of evidence, + for another hand; {} if not known
+    contributions:dict[str,float] # Weighed log odds of each part, + for another hand; {} if not known
 
 # %% ../nbs/06_verify.ipynb #133aa313
 SCORE_MARGIN = 1e-6 # Scores stay so far from 0 and 1, where log odds would be infinite
@@ -297,10 +297,12 @@ def plot_contributions(
     ax.set_yticks(row, parts)
     _label_bars(ax, value, row)
     threshold = float(_log_odds(verdict.threshold))
-    ax.plot([threshold]*2, [row[-1]-0.5,row[-1]+0.5], 'k--', lw=1.5)
+    ax.plot([threshold]*2, [row[-1]-0.6,row[-1]+0.7], '--', color='black', lw=2, clip_on=False)
+    ax.annotate(f'threshold {threshold:+.2f}', (threshold,row[-1]+0.7), fontsize=8, ha='center')
     reach = max(ax.get_xlim()[1], 1.1*abs(threshold)) # the threshold may lie beyond all bars
     ax.set_xlim(-reach, reach)
-    ax.set(title=f'{verdict.verdict}: score {verdict.score:.2f}, threshold {verdict.threshold:.2f}',
+    ax.set(title=f'{verdict.verdict}: score {verdict.score:.2f} (genuine up to '
+                 f'{verdict.threshold:.2f}), P(forged) {verdict.p_forged:.2f}',
            xlabel='← one hand       log odds       another hand →')
     return ax
 
@@ -333,7 +335,7 @@ def _colour_scale(fig, axs): # the scale of the colours of `paint`, beside axes
     from matplotlib.colors import LinearSegmentedColormap, Normalize
     colours = LinearSegmentedColormap.from_list('hands', np.array(HAND_COLOURS)/255)
     scale = plt.cm.ScalarMappable(Normalize(-FULL_COLOUR_LOG_ODDS, FULL_COLOUR_LOG_ODDS), colours)
-    fig.colorbar(scale, ax=axs, shrink=0.8, label='log odds of another hand')
+    fig.colorbar(scale, ax=axs, shrink=0.8, label='point network, log odds')
 
 # %% ../nbs/06_verify.ipynb #005528bd
 def explain(
@@ -353,7 +355,9 @@ def explain(
                                  layout='constrained')
     for name,unlike in zip(panels[0], where_unlike(verifier, *inks)):
         axs[name].imshow(paint(unlike))
-        axs[name].set(xticks=[], yticks=[], title=name)
+        axs[name].set(xticks=[], yticks=[])
+    axs['reference'].set_title(f'reference {one_line(Path(reference).name)}')
+    axs['questioned'].set_title(f'questioned {one_line(Path(questioned).name)}')
     _colour_scale(fig, [axs[name] for name in panels[0]])
     if 'why' in axs: plot_contributions(verdict, axs['why'])
     return fig
