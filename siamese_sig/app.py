@@ -34,7 +34,7 @@ from .verifier.strokes import INK_SIZE
 from .verify import FULL_COLOUR_LOG_ODDS, MOST_REFERENCES, Verifier, paint, where_unlike
 from .score import read_questions, score_file
 
-# %% ../nbs/08_app.ipynb #4f79a9a0
+# %% ../nbs/08_app.ipynb #daeead1a
 UPLOAD_LIMITS = dict(
     bytes=8_000_000, # Of an image
     pixels=40_000_000, # Of an image
@@ -69,7 +69,7 @@ def read_upload(
     for name,_ in files: _check_name(name)
     return files
 
-# %% ../nbs/08_app.ipynb #c89ed768
+# %% ../nbs/08_app.ipynb #aff96cff
 def check_image(
     file, # Path or open file
     name:str # Its name in errors
@@ -96,7 +96,7 @@ def data_address(
     Image.fromarray(pixels).save(out, format)
     return f"data:image/{format.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
 
-# %% ../nbs/08_app.ipynb #284e4280
+# %% ../nbs/08_app.ipynb #6bcc3750
 class MeasuredUpload(NamedTuple):
     "An uploaded signature after it was measured"
     name:str
@@ -105,7 +105,7 @@ class MeasuredUpload(NamedTuple):
     ink:np.ndarray # Cleaned ink, shape `INK_SIZE`, uint8, for `where_unlike`
     features:np.ndarray # For `Verifier.judge`
 
-# %% ../nbs/08_app.ipynb #f75a62d4
+# %% ../nbs/08_app.ipynb #1e814c83
 def _measure_file(verifier, file, name):
     "An image file on disk as a `MeasuredUpload`"
     pixels = verifier.matcher.read(file)
@@ -117,7 +117,7 @@ def _measure_file(verifier, file, name):
     return MeasuredUpload(name, data_address(np.asarray(scan), 'JPEG'), data_address(seen),
                           ink[...,0], verifier.matcher.measure(pixels))
 
-# %% ../nbs/08_app.ipynb #f242414f
+# %% ../nbs/08_app.ipynb #312c8fcb
 # Images that are decoded at once: a page of 40 million pixels takes half a gigabyte for a moment
 _decoders = threading.Semaphore(2)
 
@@ -162,7 +162,7 @@ def error_html(error)->str:
     "An error as a line of the page"
     return f'<p class="error" role="alert">{_text(error)}</p>'
 
-# %% ../nbs/08_app.ipynb #80055b78
+# %% ../nbs/08_app.ipynb #00358557
 def _zone(name, start, stop):
     "A coloured part of the scale, from `start` to `stop` percent"
     return f'<i class="{name}" style="left:{start:.1f}%;width:{stop-start:.1f}%"></i>'
@@ -185,7 +185,7 @@ def scale_html(
             '<p class="ends" aria-hidden="true"><span>0 % genuine</span>'
             f'<span>threshold {threshold:.0f} %</span><span>forged 100 %</span></p>')
 
-# %% ../nbs/08_app.ipynb #289aa225
+# %% ../nbs/08_app.ipynb #61c53311
 def _reason_html(family, log_odds, full):
     "One row of the reasons; a bar of `full` log odds fills its half"
     rounded = round(log_odds, 1)
@@ -200,7 +200,7 @@ def _reason_html(family, log_odds, full):
             f'<i class="{side}" style="left:{start:.1f}%;width:{width:.1f}%"></i></span>'
             f'<span class="number">{number}</span></li>')
 
-# %% ../nbs/08_app.ipynb #9b9ab276
+# %% ../nbs/08_app.ipynb #f9523206
 def reasons_html(
     contributions:dict # Kind of evidence -> log odds of another hand
 )->str: # Empty if there are none
@@ -214,7 +214,7 @@ def reasons_html(
             '<p class="quiet">Log odds: +1 makes another hand 2.7 times as likely, '
             '&minus;1 makes the same hand 2.7 times as likely.</p>')
 
-# %% ../nbs/08_app.ipynb #4221b25a
+# %% ../nbs/08_app.ipynb #8ca938d3
 def _map_html(name, role, unlike):
     "A signature with coloured strokes, and the same in words"
     words = unlike_in_words(unlike)
@@ -230,7 +230,7 @@ def _maps_html(verifier, known, questioned):
             f'{_map_html(questioned.name, "Questioned", of_questioned)}</div>'
             '<div class="legend">as if by one hand<span></span>as if by another</div>')
 
-# %% ../nbs/08_app.ipynb #7547d9dc
+# %% ../nbs/08_app.ipynb #49380cc1
 VERDICT_TEXTS = dict(
     genuine=('Looks genuine',
         'It differs from the known {} no more than genuine signatures of one person differ.'),
@@ -253,7 +253,7 @@ def _facts_html(verdict, closest, calibration):
     rows = ''.join(f'<dt>{name}</dt><dd>{_text(fact)}</dd>' for name,fact in facts.items())
     return f'<dl>{rows}</dl>'
 
-# %% ../nbs/08_app.ipynb #5eb6b099
+# %% ../nbs/08_app.ipynb #35a100b9
 def _closest(verifier, features, known):
     "The known signature that the questioned one, whose features are last, is most like"
     n = len(known)
@@ -265,7 +265,7 @@ def _calibration(verifier, n_references):
     fitting = [n for n in map(int, verifier.references) if n<=n_references]
     return verifier.references[str(max(fitting))]
 
-# %% ../nbs/08_app.ipynb #59fd466f
+# %% ../nbs/08_app.ipynb #3c6110ec
 def answer_html(
     verifier:Verifier,
     known:list[MeasuredUpload], # At least one
@@ -288,7 +288,7 @@ def answer_html(
             f'{reasons_html(verdict.contributions)}'
             f'{_maps_html(verifier, closest, questioned)}{CAUTION}</section>')
 
-# %% ../nbs/08_app.ipynb #9138c2b1
+# %% ../nbs/08_app.ipynb #7d768712
 def _save_images(images, folder):
     "Write the images of a request into a new folder, or unpack their zip into it"
     name,data = images[0]
@@ -301,7 +301,7 @@ def _save_images(images, folder):
     folder.mkdir()
     for name,data in images: (folder/name).write_bytes(data)
 
-# %% ../nbs/08_app.ipynb #6a27e14f
+# %% ../nbs/08_app.ipynb #f0f563f4
 def _image_faults(folder):
     "Path below `folder` of each image -> why it cannot be used, or ''"
     files = [path for path in folder.rglob('*') if path.is_file()]
@@ -314,7 +314,7 @@ def _image_faults(folder):
         except DataError as e: faults[name] = str(e)
     return faults
 
-# %% ../nbs/08_app.ipynb #ec3f5e0b
+# %% ../nbs/08_app.ipynb #a311c184
 def _row_fault(names, image_faults):
     "Why a row cannot be answered, or ''; `names` are its references and, last, its query"
     n_references = len(names)-1
@@ -336,7 +336,7 @@ def _read_table(file, name, data):
         f"{len(rows)} rows or more; expected at most {limit}, for more there is: siamese-sig score")
     return pd.DataFrame([fields for fields,_ in rows], columns=header), [names for _,names in rows]
 
-# %% ../nbs/08_app.ipynb #fa783df1
+# %% ../nbs/08_app.ipynb #f909442f
 def _score_rows(verifier, table, folder, point, band):
     "Score the rows of a table, whose images lie in `folder`"
     pairs,out = folder.with_name('pairs.csv'), folder.with_name('scores.csv')
@@ -346,7 +346,7 @@ def _score_rows(verifier, table, folder, point, band):
     scored['error'] = [error.replace(f'{folder}{os.sep}', '') for error in scored.error]
     return scored.set_index(table.index)
 
-# %% ../nbs/08_app.ipynb #bc48d19b
+# %% ../nbs/08_app.ipynb #6d5f128e
 def score_upload(
     verifier:Verifier,
     pairs:list[tuple[str,bytes]], # One csv, from `read_upload`
@@ -383,7 +383,7 @@ SECURITY_HEADERS = {
     'x-content-type-options': 'nosniff',
     'cache-control': 'no-store'}
 
-# %% ../nbs/08_app.ipynb #e3d445b6
+# %% ../nbs/08_app.ipynb #7af03930
 async def _read_body(receive, max_bytes, seconds=30):
     "The whole body of a request; None when it is too large, TimeoutError when it takes too long"
     body,more = bytearray(), True
@@ -403,7 +403,7 @@ def _replay(body, receive):
         return await receive()
     return receive_again
 
-# %% ../nbs/08_app.ipynb #11c63c94
+# %% ../nbs/08_app.ipynb #72db21d6
 async def _refuse(send, status, reason):
     "Answer a request with a status and one line"
     headers = [(b'content-type', b'application/json'), (b'connection', b'close')]
@@ -430,7 +430,7 @@ def _fits(block, value):
     if kind=='Slider': return isinstance(value, (int,float)) and block.minimum<=value<=block.maximum
     return value is None or isinstance(value, str)
 
-# %% ../nbs/08_app.ipynb #67e67c75
+# %% ../nbs/08_app.ipynb #3841decd
 def clean_request(
     body:bytes, # Of a request
     page # `gradio.Blocks`
@@ -457,7 +457,7 @@ def _with_length(scope, body):
     headers = [(name,value) for name,value in scope['headers'] if name.lower() not in replaced]
     return {**scope, 'headers': [*headers, (b'content-length', str(len(body)).encode())]}
 
-# %% ../nbs/08_app.ipynb #ce5142b4
+# %% ../nbs/08_app.ipynb #877765f4
 TOO_LARGE = 413, f"too large; at most {UPLOAD_LIMITS['request']//10**6} MB at once"
 
 def _gate_fault(scope, hosts):
@@ -473,7 +473,7 @@ def _gate_fault(scope, hosts):
     length = re.sub(r'\D', '', headers.get('content-length', '')) or '0'
     if int(length)>UPLOAD_LIMITS['request']: return TOO_LARGE
 
-# %% ../nbs/08_app.ipynb #b980800c
+# %% ../nbs/08_app.ipynb #4c1b22e2
 async def _receive_clean(receive, clean):
     "(body, None) of a request after `clean`, or (None, (status, reason)) if it is refused"
     try: body = await _read_body(receive, UPLOAD_LIMITS['request'])
@@ -483,7 +483,7 @@ async def _receive_clean(receive, clean):
     if body is None: return None, (400, 'not what this page sends; reload it')
     return body, None
 
-# %% ../nbs/08_app.ipynb #7d6435a8
+# %% ../nbs/08_app.ipynb #1cbac728
 class Gate:
     "ASGI middleware: lets through what the page needs and nothing else"
     def __init__(self,
@@ -525,7 +525,7 @@ def _or_error(function, *args):
         traceback.print_exc()
         return None, error_html('something went wrong here; nothing of it was kept. The terminal says more')
 
-# %% ../nbs/08_app.ipynb #6084319e
+# %% ../nbs/08_app.ipynb #1254a7e5
 def measure_all(
     verifier:Verifier,
     text:str, # See `read_upload`
@@ -540,7 +540,7 @@ def measure_all(
         errors += error
     return measured, errors
 
-# %% ../nbs/08_app.ipynb #49a44281
+# %% ../nbs/08_app.ipynb #cb645648
 def shelf_html(uploads:list[MeasuredUpload])->str:
     "The uploads, what the verifier sees of each, and a button to remove it"
     rows = ''
@@ -553,7 +553,7 @@ def shelf_html(uploads:list[MeasuredUpload])->str:
                  f'<button type="button" data-item="{n}" aria-label="Remove {name}">Remove</button></li>')
     return f'<ul class="shelf">{rows}</ul>' if rows else ''
 
-# %% ../nbs/08_app.ipynb #ed1e9dab
+# %% ../nbs/08_app.ipynb #403a7998
 def examples()->dict[str,tuple[list,list]]: # Title -> known and questioned files, (name, content) each
     "Embedded signatures to try"
     images = read_images(embedded_data()).query("split=='test'")
@@ -569,7 +569,7 @@ def examples()->dict[str,tuple[list,list]]: # Title -> known and questioned file
                   "Somebody else's": ('another-writer.png', others[0])}
     return {title: (known, [(name, Path(path).read_bytes())]) for title,(name,path) in questioned.items()}
 
-# %% ../nbs/08_app.ipynb #cd3fd5b7
+# %% ../nbs/08_app.ipynb #bb5b1003
 EMPTY_VERDICT = ('<section class="verdict"><p class="quiet">Add known signatures and a questioned one, '
                  'then press Verify. Or try an example.</p></section>')
 
@@ -583,7 +583,7 @@ def _add(verifier, max_files, text, uploads):
         uploads = uploads[:max_files]
     return uploads, shelf_html(uploads), errors, None, EMPTY_VERDICT
 
-# %% ../nbs/08_app.ipynb #406914ef
+# %% ../nbs/08_app.ipynb #ca65502a
 def _remove(uploads, event):
     "Remove the upload whose button was pressed; returns uploads, shelf, no errors, an empty verdict"
     pressed = getattr(event, 'index', None)
@@ -597,7 +597,7 @@ def _verify(verifier, known, questioned, point, band):
     answer,error = _or_error(answer_html, verifier, known, questioned[0], point, band)
     return answer or error
 
-# %% ../nbs/08_app.ipynb #fb00b0bf
+# %% ../nbs/08_app.ipynb #d62cbad3
 def _show_example(verifier, title):
     "Show an example; returns known and questioned uploads, their shelves, no errors"
     known_files,questioned_files = examples()[title]
@@ -605,7 +605,7 @@ def _show_example(verifier, title):
     questioned = [measure_upload(verifier, *file) for file in questioned_files]
     return known, questioned, shelf_html(known), shelf_html(questioned), '', ''
 
-# %% ../nbs/08_app.ipynb #7ab79e06
+# %% ../nbs/08_app.ipynb #7ec21f19
 IMAGE_SUFFIXES_TEXT = '.png,.jpg,.jpeg,.tif,.tiff,.bmp,.webp'
 CANVAS = ('<details><summary>or draw it</summary><canvas width="900" height="330" role="img" '
           'aria-label="Paper to draw on with mouse, finger or pen"></canvas>'
@@ -631,13 +631,13 @@ def _picker_html(
             f'<input id="{key}-file" type="file" accept="{accept}" aria-describedby="{key}-hint"{multiple}>'
             f'{CANVAS if draw else ""}<p class="message" role="status" aria-live="polite"></p></div>')
 
-# %% ../nbs/08_app.ipynb #f3ff5818
+# %% ../nbs/08_app.ipynb #2b653285
 def _picker(gr, key, *args, **options):
     "`_picker_html` as a part of the page"
     script = (ASSETS/'app'/'pick.js').read_text()
     return gr.HTML(elem_id=key, html_template=_picker_html(key, *args, **options), js_on_load=script)
 
-# %% ../nbs/08_app.ipynb #adb81169
+# %% ../nbs/08_app.ipynb #e9d35259
 class _Slot(NamedTuple):
     "The parts of the page that hold known or questioned signatures"
     max_files:int
@@ -657,7 +657,7 @@ def _slot(gr, key, heading, question, label, max_files):
         errors=gr.HTML(elem_id=f'{key}-errors'),
         shelf=gr.HTML(elem_id=f'{key}-shelf', js_on_load=shelf_script))
 
-# %% ../nbs/08_app.ipynb #9ca22c12
+# %% ../nbs/08_app.ipynb #ec6cd4ca
 POINT_CHOICES = [('Balanced: as many errors of either kind', 'balanced'),
                  ('Strict: at most 1 % of skilled forgeries pass', 'far_1'),
                  ('Very strict: at most 0.1 % pass', 'far_0.1')]
@@ -680,7 +680,7 @@ class _VerifyTab(NamedTuple):
     button:object
     result:object
 
-# %% ../nbs/08_app.ipynb #5049fb2b
+# %% ../nbs/08_app.ipynb #b27c4b50
 def _verify_tab(gr):
     "Lay out the first tab"
     with gr.Row(elem_classes='examples'):
@@ -715,7 +715,7 @@ def _connect_slot(gr, verifier, slot, result):
     remove.__annotations__ = dict(event=gr.EventData)
     slot.shelf.select(remove, [slot.state], [*shown, result], **QUICK)
 
-# %% ../nbs/08_app.ipynb #64348b87
+# %% ../nbs/08_app.ipynb #c7a409af
 def _connect(gr, verifier, tab):
     "What happens when in the first tab"
     known,questioned = tab.known, tab.questioned
@@ -746,7 +746,7 @@ def _rows_html(table):
     return ('<div class="rows" tabindex="0" role="region" aria-label="The first rows"><table>'
             f'<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
-# %% ../nbs/08_app.ipynb #aeb048c1
+# %% ../nbs/08_app.ipynb #99da448f
 def table_html(
     scored:pd.DataFrame, # From `score_upload`
     name:str='scores.csv', # Of the file to save
@@ -764,7 +764,7 @@ def table_html(
             f'href="data:text/csv;charset=utf-8;base64,{address}">Save {name}</a>'
             f'{_rows_html(shown)}{rest}{CAUTION}')
 
-# %% ../nbs/08_app.ipynb #d921b312
+# %% ../nbs/08_app.ipynb #02d9fb83
 def _score(verifier, pairs, images, point, band):
     "The scores of an uploaded table, or an error, as a part of the page"
     def scored():
@@ -773,7 +773,7 @@ def _score(verifier, pairs, images, point, band):
     table,error = _or_error(scored)
     return table or error
 
-# %% ../nbs/08_app.ipynb #938d4cd8
+# %% ../nbs/08_app.ipynb #12ed68bd
 def _batch_tab(gr, verifier):
     "The second tab"
     gr.HTML('<h2>Many questions at once</h2>'
@@ -808,7 +808,7 @@ def build(verifier:Verifier): # The page, a `gradio.Blocks`
             with gr.Tab('Batch'): _batch_tab(gr, verifier)
     return page
 
-# %% ../nbs/08_app.ipynb #bf47fb55
+# %% ../nbs/08_app.ipynb #aa5df07f
 def _launch_options(gr, page, local):
     "How Gradio serves the page: behind the gate, without anything of its own"
     from starlette.middleware import Middleware
@@ -824,7 +824,7 @@ def _launch_options(gr, page, local):
         head='<meta name="description" content="Offline signature verification on this machine">',
         app_kwargs=dict(middleware=[gate], openapi_url=None))
 
-# %% ../nbs/08_app.ipynb #d32b228c
+# %% ../nbs/08_app.ipynb #8f67db01
 def launch(
     verifier:Verifier,
     host:str='127.0.0.1', # Address to listen on

@@ -54,7 +54,7 @@ def list_signatures(
                 if Path(name).suffix.lower() not in IMAGE_SUFFIXES: continue
                 yield one_line(writer), os.path.join(split, writer, name)
 
-# %% ../nbs/09_archive.ipynb #d7f89abb
+# %% ../nbs/09_archive.ipynb #e62ad1e6
 def _open_parquet(file, name=None):
     "An open Parquet file, from a path or an open file; a `DataError` if it is none"
     import pyarrow.parquet as pq
@@ -64,7 +64,7 @@ def _open_parquet(file, name=None):
         fault = e or type(e).__name__
         raise DataError(f"{name or file}: not a readable Parquet file ({fault})") from None
 
-# %% ../nbs/09_archive.ipynb #bd98e133
+# %% ../nbs/09_archive.ipynb #6562959e
 def _file_system(address):
     "The file system and the path that a URL stands for; None and the path for a file on this machine"
     if not re.match(r'[a-z][a-z0-9+.-]+://', str(address)): return None, str(address)
@@ -100,7 +100,7 @@ def parquet_files(
     except Exception as e:
         raise DataError(f"{source}: cannot be read ({e or type(e).__name__})") from None
 
-# %% ../nbs/09_archive.ipynb #2f04d130
+# %% ../nbs/09_archive.ipynb #0e6e5a80
 def _is_text(kind):
     "Is an Arrow type text, be it encoded as a dictionary?"
     import pyarrow as pa
@@ -112,7 +112,7 @@ def _is_binary(kind):
     import pyarrow as pa
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
-# %% ../nbs/09_archive.ipynb #0e7c46d7
+# %% ../nbs/09_archive.ipynb #6d3503bc
 def _check_source(file, name):
     "Raise a `DataError` unless an open Parquet file has the columns of a source"
     kinds = {column.name: column.type for column in file.schema_arrow}
@@ -137,7 +137,7 @@ def _chunks(items, size):
     items = iter(items)
     while chunk := list(islice(items, size)): yield chunk
 
-# %% ../nbs/09_archive.ipynb #1c3f4778
+# %% ../nbs/09_archive.ipynb #3b0ab36e
 def _write_table(path, batches, schema, rows=GROUP_ROWS, finish=lambda: None):
     "Write batches of rows as row groups of a Parquet file; it appears whole, after `finish` was called"
     import pyarrow as pa, pyarrow.parquet as pq
@@ -166,7 +166,7 @@ def _cut(file, name, part_rows=PART):
         n = file.metadata.row_group(group).num_rows
         for first in range(0, n, part_rows): yield _Piece(name, group, first, min(part_rows, n-first))
 
-# %% ../nbs/09_archive.ipynb #80d1b50b
+# %% ../nbs/09_archive.ipynb #7d7e0856
 def _write_plan(folder, pieces):
     "Write `plan.parquet`; the number of parts and of rows"
     import pyarrow as pa
@@ -179,14 +179,14 @@ def _write_plan(folder, pieces):
         for batch in plan.iter_batches(columns=['rows']): rows += sum(batch['rows'].to_pylist())
         return plan.metadata.num_rows, rows
 
-# %% ../nbs/09_archive.ipynb #bd9b55d4
+# %% ../nbs/09_archive.ipynb #422b2b3a
 def _read_piece(folder, part):
     "Where the rows of a part are"
     with _open_parquet(folder/'plan.parquet') as plan:
         chunk = plan.read_row_group(part//PLAN_ROWS)
     return _Piece(**chunk.slice(part%PLAN_ROWS, 1).to_pylist()[0])
 
-# %% ../nbs/09_archive.ipynb #9c8804f5
+# %% ../nbs/09_archive.ipynb #9c48272f
 def _write_listing(file, rows, schema, what, part_rows=PART):
     "Write rows, tuples, so that each row group is a part"
     named = (dict(zip(schema.names, row)) for row in progress(rows, what))
@@ -196,7 +196,7 @@ def _listed_pieces(file, part_rows):
     "The pieces of a list of our own"
     with _open_parquet(file) as listing: yield from _cut(listing, '', part_rows)
 
-# %% ../nbs/09_archive.ipynb #093c4b22
+# %% ../nbs/09_archive.ipynb #d659f268
 def _absolute(path):
     "A path that means the same in every process; URLs and None stay as they are"
     if path is None or '://' in str(path): return path
@@ -229,14 +229,14 @@ def _make_plan(folder, source, part_rows=PART):
         f"or Parquet with the {columns}")
     return parts, rows
 
-# %% ../nbs/09_archive.ipynb #f70251d0
+# %% ../nbs/09_archive.ipynb #bfbcb2a4
 def _overlap(start, length, first, stop):
     "Offset and number of the rows first, …, stop-1 in a batch of `length` rows that begins at `start`"
     begin = max(first, start)
     end = min(stop, start+length)
     return begin-start, max(0, end-begin)
 
-# %% ../nbs/09_archive.ipynb #a3169250
+# %% ../nbs/09_archive.ipynb #e5cbcece
 def _read_rows(folder, part, listing='list.parquet'):
     "The rows of a part, a list of dicts"
     piece = _read_piece(folder, part)
@@ -272,7 +272,7 @@ class _Signature(NamedTuple):
     name:str
     image:object # A path or `_NamedBytes`; or the `DataError` that says why there is no image
 
-# %% ../nbs/09_archive.ipynb #28cfe541
+# %% ../nbs/09_archive.ipynb #77528c8e
 def _as_signature(row, root):
     "A row of a source as a `_Signature`; `root` is the folder if the source is one"
     writer,name,data = row['writer'],row['name'],row.get('image')
@@ -285,7 +285,7 @@ def _as_signature(row, root):
         return _Signature(writer, name, fault)
     return _Signature(writer, name, _NamedBytes(data, one_line(name)))
 
-# %% ../nbs/09_archive.ipynb #e660d923
+# %% ../nbs/09_archive.ipynb #6730c9ef
 def _all_finite(features):
     "Are all numbers finite, of a plain array or in each field of records?"
     if features.dtype.names: return all(_all_finite(features[name]) for name in features.dtype.names)
@@ -297,7 +297,7 @@ def _checked(features, error):
         error = 'the features are not finite numbers; the image or the network is damaged'
     return (None, error) if error else (features, '')
 
-# %% ../nbs/09_archive.ipynb #3e5392ac
+# %% ../nbs/09_archive.ipynb #391f2496
 def _measure_group(matcher, images):
     "(features or None, error) of each image; a `DataError` in place of an image is its error"
     readable = [image for image in images if not isinstance(image, DataError)]
@@ -310,7 +310,7 @@ def _measure_group(matcher, images):
     return [(None, str(image)) if isinstance(image, DataError) else _checked(*next(measured))
             for image in images]
 
-# %% ../nbs/09_archive.ipynb #24f4d474
+# %% ../nbs/09_archive.ipynb #2cbb30c0
 def _measure(matcher, images, workers):
     "(features or None, error) of each image, one by one; the bundled matcher uses `workers` processes"
     if workers==1 or len(images)<32 or not isinstance(matcher, EvidenceMatcher):
@@ -338,7 +338,7 @@ def _schema(matcher):
     return pa.schema([('writer', pa.string()), ('name', pa.string()), ('features', pa.binary(width)),
                       ('fingerprint', pa.string()), ('created', pa.timestamp('ms', 'UTC'))])
 
-# %% ../nbs/09_archive.ipynb #44f894e1
+# %% ../nbs/09_archive.ipynb #9356903b
 def _write_csv(file, rows):
     "Write rows as a csv that is whole or as it was before"
     def write(beside):
@@ -346,7 +346,7 @@ def _write_csv(file, rows):
             csv.writer(f, lineterminator='\n').writerows(rows)
     return write_whole(file, write)
 
-# %% ../nbs/09_archive.ipynb #5d71de3d
+# %% ../nbs/09_archive.ipynb #b9fc961d
 def _archive_row(signature, features, fingerprint):
     "A row of an archive"
     return dict(writer=signature.writer, name=one_line(signature.name), features=np.asarray(features).tobytes(),
@@ -390,7 +390,7 @@ class EnrolParts:
         _write_table(part_file(self.archive, part), groups, _schema(self.matcher), finish=write_errors)
         return len(rows)
 
-# %% ../nbs/09_archive.ipynb #c098e8b5
+# %% ../nbs/09_archive.ipynb #b432e3b9
 def run_parts(
     job, # `EnrolParts` or `ScoreParts`
     parts:int, # Number of parts
@@ -421,7 +421,7 @@ def _span(file):
     return dict(rows=len(writer), writers=pc.count_distinct(writer).as_py(),
                 first=writer[0].as_py(), last=writer[-1].as_py())
 
-# %% ../nbs/09_archive.ipynb #61005880
+# %% ../nbs/09_archive.ipynb #15e76e25
 def _spans(folder, parts, known):
     "The rows of the index, one by one; a part in `known` is not read again"
     for part in range(parts):
@@ -437,7 +437,7 @@ def _write_index(folder, parts, known=None):
     spans = progress(_spans(folder, parts, known or {}), 'indexing', parts)
     _write_table(Path(folder)/'_index.parquet', _chunks(spans, PLAN_ROWS), schema, PLAN_ROWS)
 
-# %% ../nbs/09_archive.ipynb #8c5dfa46
+# %% ../nbs/09_archive.ipynb #8e1a2daa
 def _count(archive):
     "The number of signatures, and of writers (None if the source was not sorted by them)"
     signatures,writers,last = 0,0,''
@@ -453,7 +453,7 @@ def _count(archive):
                 last = part['last']
     return signatures, writers if is_sorted else None
 
-# %% ../nbs/09_archive.ipynb #640fae04
+# %% ../nbs/09_archive.ipynb #56acf2bc
 def _join_errors(work, out):
     "Write the errors of all parts into one csv, if there are any; the number of errors"
     files = sorted(work.glob('errors-*.csv'))
@@ -479,7 +479,7 @@ def _check_begun(out, begun, now):
         raise DataError(f"{out}: was begun with another {what} ({begun.get(name)}, this one is {value}); "
                         "name a new folder, or delete it first")
 
-# %% ../nbs/09_archive.ipynb #0435dc2e
+# %% ../nbs/09_archive.ipynb #86192c61
 def _begin(out, source, matcher, part_rows):
     "The content of `_archive.json`: of an archive that was begun, or of a new one with its plan"
     now = dict(source=source, fingerprint=matcher.fingerprint, layout=_layout(matcher))
@@ -495,7 +495,7 @@ def _begin(out, source, matcher, part_rows):
         (new/'_archive.json').write_text(json.dumps(begun, indent=1))
     return begun
 
-# %% ../nbs/09_archive.ipynb #b3876d59
+# %% ../nbs/09_archive.ipynb #40804a54
 def _complete(archive, begun):
     "From now on the archive can be read; remove what it was made with"
     made = json.dumps(begun | dict(complete=True), indent=1)
@@ -504,14 +504,14 @@ def _complete(archive, begun):
         if left_over(path.name): path.unlink() # by workers that were killed
     shutil.rmtree(archive/'_work')
 
-# %% ../nbs/09_archive.ipynb #991ebaf8
+# %% ../nbs/09_archive.ipynb #7ddea8e8
 def _refuse_empty(out, source, errors_file, n_errors):
     "Remove an archive without a signature; raise a `DataError` with the first error"
     first_error = next(csv.reader(errors_file.read_text(encoding='utf-8').splitlines()[1:]))
     shutil.rmtree(out)
     raise DataError(f"{source}: none of {n_errors} images can be used: {': '.join(first_error)}")
 
-# %% ../nbs/09_archive.ipynb #80fb8e1f
+# %% ../nbs/09_archive.ipynb #5b4ffc65
 def enrol(
     source:str|Path, # A folder for each writer; or Parquet with writer, name and image: a file, a folder, a URL
     out:str|Path, # Archive to make, such as refs.parquet; or one that was begun and not finished
@@ -547,7 +547,7 @@ def read_archive(folder:str|Path)->dict: # The content of `_archive.json`
         f"go on with: siamese-sig enrol {made.get('source')} --out {folder}")
     return made
 
-# %% ../nbs/09_archive.ipynb #78b98f94
+# %% ../nbs/09_archive.ipynb #a9e1f226
 def _read_index(folder):
     "The columns of the index, lists by name"
     import pyarrow as pa
@@ -564,13 +564,13 @@ def _read_index(folder):
     if has_gaps or min(index['part'], default=0)<0: raise not_an_index
     return index
 
-# %% ../nbs/09_archive.ipynb #6d841c3d
+# %% ../nbs/09_archive.ipynb #d4dac527
 def _parts_of(index, writer):
     "The parts that may hold a writer"
     spans = zip(index['part'], index['rows'], index['first'], index['last'])
     return [part for part,rows,first,last in spans if rows and first<=writer<=last]
 
-# %% ../nbs/09_archive.ipynb #5773f56e
+# %% ../nbs/09_archive.ipynb #a4f20023
 def _check_part(file, path, matcher):
     "Raise a `DataError` unless an open part has the columns of an archive and groups that fit into memory"
     if file.schema_arrow.remove_metadata()!=_schema(matcher):
@@ -581,7 +581,7 @@ def _check_part(file, path, matcher):
         if group.num_rows>GROUP_ROWS or group.total_byte_size>2**28:
             raise DataError(f"{path}: more rows together than `enrol` writes; not a part of an archive")
 
-# %% ../nbs/09_archive.ipynb #8fcfb68e
+# %% ../nbs/09_archive.ipynb #030cdf31
 def _groups_of(file, writer):
     "Numbers of the row groups that may hold a writer; of all groups, if it is None"
     for n in range(file.metadata.num_row_groups):
@@ -600,7 +600,7 @@ def _rows_in_group(file, group, path, writer):
     except Exception as e:
         raise DataError(f"{path}: damaged ({e or type(e).__name__}); enrol the images again") from None
 
-# %% ../nbs/09_archive.ipynb #178149bb
+# %% ../nbs/09_archive.ipynb #bdac9d4a
 def _rows_in_part(folder, part, matcher, writer=None):
     "The rows of a writer in a part; all rows, if it is None"
     path,rows = part_file(folder, part),[]
@@ -613,7 +613,7 @@ def _rows_in_part(folder, part, matcher, writer=None):
                 "each would be compared with each")
     return rows
 
-# %% ../nbs/09_archive.ipynb #05318708
+# %% ../nbs/09_archive.ipynb #f404ddfe
 def _as_enrolled(folder, matcher, rows):
     "Rows of an archive as `Enrolled`, after a check of verifier and numbers"
     others = {row['fingerprint'] for row in rows}-{matcher.fingerprint}
@@ -655,7 +655,7 @@ class Archive:
         rows = [row for part in self.index['part'] for row in _rows_in_part(self.folder, part, self.matcher)]
         return _as_enrolled(self.folder, self.matcher, rows)
 
-# %% ../nbs/09_archive.ipynb #0361bdb6
+# %% ../nbs/09_archive.ipynb #c658c54a
 def read_enrolled(
     folder:str|Path, # From `enrol`
     verifier:Verifier, # The one they were measured with
@@ -677,7 +677,7 @@ def _delete_from(path, writer):
         if n_deleted: _write_table(path, kept, file.schema_arrow.remove_metadata())
     return n_deleted
 
-# %% ../nbs/09_archive.ipynb #c7cc4e93
+# %% ../nbs/09_archive.ipynb #2236e81d
 def forget(
     folder:str|Path, # From `enrol`
     writer:str # Whose references are deleted
@@ -708,7 +708,7 @@ def _join_places(references, questioned):
         if isinstance(places, str): return places
     return references+questioned
 
-# %% ../nbs/09_archive.ipynb #16e4b30a
+# %% ../nbs/09_archive.ipynb #76e2056b
 def find_enrolled(
     verifier:Verifier,
     archive:str|Path, # From `enrol`
@@ -730,7 +730,7 @@ def find_enrolled(
         return np.concatenate(blocks), sets
     return find
 
-# %% ../nbs/09_archive.ipynb #6926c453
+# %% ../nbs/09_archive.ipynb #76f1e2c8
 def _plan_questions(work, pairs, known, part_rows):
     "Write the rows of a csv and their plan; the number of parts and of rows"
     import pyarrow as pa
@@ -739,7 +739,7 @@ def _plan_questions(work, pairs, known, part_rows):
     _write_listing(work/'questions.parquet', questions, schema, 'reading questions', part_rows)
     return _write_plan(work, _listed_pieces(work/'questions.parquet', part_rows))
 
-# %% ../nbs/09_archive.ipynb #ba04608a
+# %% ../nbs/09_archive.ipynb #1334d686
 def _begin_questions(work, identity, pairs, known, part_rows):
     "The content of `_questions.json`: of questions that were begun, or of new ones with their plan"
     if work.exists():
@@ -787,7 +787,7 @@ class ScoreParts:
         _write_csv(self._file(part), lines())
         return len(rows)
 
-# %% ../nbs/09_archive.ipynb #f73656cf
+# %% ../nbs/09_archive.ipynb #fbb8e9e3
 def _join_answers(work, parts, header, out):
     "Write all parts into one csv; the number of rows, and of rows with an error"
     counts = Counter()
@@ -809,7 +809,7 @@ def _identity(pairs, verifier, point, band, places):
                     references=verifier.references, point=point, band=band, **places)
     return json.loads(json.dumps(identity))
 
-# %% ../nbs/09_archive.ipynb #db26bd6b
+# %% ../nbs/09_archive.ipynb #b5c78d7a
 def score_parts(
     pairs:str|Path, # csv with the columns query and refs, or query and writer
     images:str|Path, # Folder of the images
@@ -882,7 +882,7 @@ def _environment(**variables):
     finally:
         for name in new: os.environ.pop(name, None)
 
-# %% ../nbs/09_archive.ipynb #f327a127
+# %% ../nbs/09_archive.ipynb #2289ef64
 def _check_address(address):
     "Raise a `DataError` if nobody listens at host:port; Ray itself would try for minutes"
     import socket
@@ -909,7 +909,7 @@ def _short_folder():
     parent = '/tmp' if os.path.isdir('/tmp') else None
     return tempfile.TemporaryDirectory(prefix='ssig-', dir=parent, ignore_cleanup_errors=True)
 
-# %% ../nbs/09_archive.ipynb #ba8cc4f4
+# %% ../nbs/09_archive.ipynb #73dc1d06
 def _start_ray(ray, workers, address, folder):
     "Connect to the cluster at `address`, or start one on this machine"
     own = dict(address='local', num_cpus=workers or os.cpu_count(), include_dashboard=False,
@@ -921,7 +921,7 @@ def _start_ray(ray, workers, address, folder):
         where = f'at {address}' if address else 'on this machine'
         raise DataError(f"Ray {where} cannot be used ({e})") from None
 
-# %% ../nbs/09_archive.ipynb #007ff037
+# %% ../nbs/09_archive.ipynb #4e77224e
 @functools.cache
 def _token():
     "What calls to our clusters must bring along; one for each process, because Ray remembers the first"

@@ -26,7 +26,7 @@ from .core.settings import (
     ENGINES, EXPORT_FORMATS, INPUT_SIZES, OPERATING_POINTS, Settings)
 from .backbones import BACKBONES
 
-# %% ../nbs/10_cli.ipynb #a226f689
+# %% ../nbs/10_cli.ipynb #ae2784bb
 def _in_words(error):
     "An error as one line for people"
     if isinstance(error, DataError): return str(error)
@@ -37,14 +37,14 @@ def _in_words(error):
     return (f"unexpected {type(error).__name__} ({error}); this is a mistake in siamese_sig: "
             "run it again as siamese-sig --debug … and report the output")
 
-# %% ../nbs/10_cli.ipynb #511671a2
+# %% ../nbs/10_cli.ipynb #abf5338a
 def _discard_unread_output(error):
     "Send stdout nowhere if `error` says that nobody reads it any more"
     if not isinstance(error, OSError) or error.errno!=errno.EPIPE: return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
 
-# %% ../nbs/10_cli.ipynb #99439772
+# %% ../nbs/10_cli.ipynb #8c0153bb
 def _fail(message, error, status=2):
     "Print one line on stderr, with `--debug` the traceback before it; return the exit status"
     if '--debug' in sys.argv: traceback.print_exception(error)
@@ -52,7 +52,7 @@ def _fail(message, error, status=2):
     typer.secho(one_line(f'error: {message}'), err=True, fg='red')
     return status
 
-# %% ../nbs/10_cli.ipynb #55b5b529
+# %% ../nbs/10_cli.ipynb #d083c97c
 class _Commands(typer.core.TyperGroup):
     "Commands whose errors become one line and an exit status that is no verdict"
     def invoke(self, ctx):
@@ -76,7 +76,7 @@ def _global_options(
     debug:Annotated[bool, typer.Option(help="After an error, print its traceback too.")]=False,
 ): pass # `_fail` looks for --debug among the arguments
 
-# %% ../nbs/10_cli.ipynb #388589a2
+# %% ../nbs/10_cli.ipynb #663c8889
 def _argument(kind, help):
     "The type of a command's argument"
     return Annotated[kind, typer.Argument(help=help)]
@@ -119,7 +119,7 @@ def _save(figure, file):
         f"{', '.join(formats)}")
     write_whole(file, lambda beside: figure.savefig(beside, dpi=130))
 
-# %% ../nbs/10_cli.ipynb #c75ce9da
+# %% ../nbs/10_cli.ipynb #093c8b58
 # Headings in `siamese-sig --help`
 ASK_PANEL = 'Verify signatures'
 OWN_PANEL = 'Use your own references'
@@ -167,13 +167,13 @@ def _check_references(ref, enrolled, writer, picture):
     if enrolled and picture:
         raise DataError("--picture needs an image of a reference; give it with --ref")
 
-# %% ../nbs/10_cli.ipynb #c3851e10
+# %% ../nbs/10_cli.ipynb #ee228dfb
 def _enrolled_references(folder, verifier, writer):
     "The references of one writer in an archive"
     from siamese_sig import archive # here, because most questions need no archive
     return archive.read_enrolled(folder, verifier, writer)
 
-# %% ../nbs/10_cli.ipynb #2f8c4e46
+# %% ../nbs/10_cli.ipynb #165d82aa
 @app.command(rich_help_panel=ASK_PANEL, epilog=_examples(
     'siamese-sig verify --ref known1.png --ref known2.png questioned.png --picture why.png',
     'siamese-sig verify --enrolled refs.parquet --writer 007 questioned.png'))
@@ -199,7 +199,7 @@ def verify(
     _say(json.dumps(verdict._asdict()) if as_json else _verdict_in_words(verdict))
     raise typer.Exit(EXIT_STATUS[verdict.verdict])
 
-# %% ../nbs/10_cli.ipynb #cad23386
+# %% ../nbs/10_cli.ipynb #9ddc8d73
 EngineOption = _choice(ENGINES,
     "local: this machine alone. ray: in parts on a Ray cluster, whose workers may be killed.")
 WorkersOption = _option(Optional[int],
@@ -213,7 +213,7 @@ def _check_engine(engine, workers, address):
     if address: raise DataError("--address is for --engine ray; expected both or neither")
     if workers: raise DataError("--workers is for --engine ray; expected both or neither")
 
-# %% ../nbs/10_cli.ipynb #cf0b361b
+# %% ../nbs/10_cli.ipynb #ab8ebaf3
 def _score_here(pairs, images, out, model, calibration, enrolled, point, band):
     "Score a csv in this process; the number of rows, and of rows with an error"
     from siamese_sig import archive
@@ -223,7 +223,7 @@ def _score_here(pairs, images, out, model, calibration, enrolled, point, band):
     find = archive.find_enrolled(verifier, enrolled, images) if enrolled else None
     return score_file(verifier, pairs, images, out, point, band, find=find)
 
-# %% ../nbs/10_cli.ipynb #d9a55801
+# %% ../nbs/10_cli.ipynb #ba98b030
 @app.command(rich_help_panel=ASK_PANEL, epilog=_examples(
     'siamese-sig score pairs.csv --images scans --out scores.csv',
     'siamese-sig score asked.csv --enrolled refs.parquet --images scans --out scores.csv --engine ray'))
@@ -248,7 +248,7 @@ def score(
     else: rows,errors = _score_here(*asked)
     _say(f"{rows-errors} rows scored, {errors} with errors: {out}")
 
-# %% ../nbs/10_cli.ipynb #f37d9f3e
+# %% ../nbs/10_cli.ipynb #00d66c06
 def _list_left_out(file, n, n_shown=20):
     "Print the first lines of a table of errors to stderr"
     with open(file, encoding='utf-8', newline='') as f:
@@ -279,7 +279,7 @@ def enrol(
     where = f", see {made['errors_file']}" if made['errors'] else ''
     _say(f"{made['signatures']} signatures{whose} enrolled in {out}; {made['errors']} left out{where}")
 
-# %% ../nbs/10_cli.ipynb #40523efe
+# %% ../nbs/10_cli.ipynb #f18dfd89
 @app.command(rich_help_panel=OWN_PANEL, epilog=_examples('siamese-sig forget refs.parquet 007'))
 def forget(
     enrolled:_argument(Path, "Archive that `siamese-sig enrol` made."),
@@ -290,14 +290,14 @@ def forget(
     n_deleted = archive.forget(enrolled, writer)
     _say(f"{n_deleted} references of {writer} deleted from {enrolled}")
 
-# %% ../nbs/10_cli.ipynb #422e4b73
+# %% ../nbs/10_cli.ipynb #87a1c910
 def _calibrations_in_words(references):
     "Calibrations by number of references, one a line"
     return '\n'.join(
         f"{k:>2} references: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} questions, "
         f"threshold {c['threshold']:.3f}" for k,c in references.items())
 
-# %% ../nbs/10_cli.ipynb #072e1df7
+# %% ../nbs/10_cli.ipynb #d1ae065c
 @app.command(rich_help_panel=OWN_PANEL, epilog=_examples(
     'siamese-sig calibrate my_scans --out mine.json   (my_scans/007: genuine, my_scans/007_forg: forged)'))
 def calibrate(
@@ -358,7 +358,7 @@ def _with_setting_options(command):
     command.__signature__ = inspect.Signature(listed+settings)
     return command
 
-# %% ../nbs/10_cli.ipynb #d31a456a
+# %% ../nbs/10_cli.ipynb #02dfaadb
 def _load_tensorflow():
     "Import TensorFlow without the notes that it prints as it starts"
     from siamese_sig.core.messages import quiet_stderr
@@ -368,7 +368,7 @@ def _verbosity():
     "Keras' word for the progress: a moving bar on a terminal, one line per epoch in a file"
     return 1 if sys.stdout.isatty() else 2
 
-# %% ../nbs/10_cli.ipynb #38255716
+# %% ../nbs/10_cli.ipynb #739c9b37
 def _train_and_calibrate(run, train_or_resume):
     "Call `train_or_resume`, choose the threshold of its run, report both"
     from siamese_sig.evaluate import calibrate_run
@@ -394,7 +394,7 @@ def _adapt_bundled(start, data, out, seed):
          "(each writer judged by what the others had taught)\n"
          f"{out}; next: siamese-sig verify --model {out} …")
 
-# %% ../nbs/10_cli.ipynb #963a5d7e
+# %% ../nbs/10_cli.ipynb #63e72b7a
 @app.command(rich_help_panel=TRAIN_PANEL, epilog=_examples(
     'siamese-sig train --data sign_data --backbone MobileNetV2 --out runs/first',
     'siamese-sig train --resume runs/first',
@@ -421,7 +421,7 @@ def train(
         return train_run(data or default_data(), out, chosen, verbose=_verbosity())
     _train_and_calibrate(resume or out, train_or_resume)
 
-# %% ../nbs/10_cli.ipynb #cb80549d
+# %% ../nbs/10_cli.ipynb #43456a20
 @app.command(rich_help_panel=TRAIN_PANEL, epilog=_examples('siamese-sig evaluate runs/first'))
 def evaluate(
     run:_argument(Path, "Run folder."),
@@ -437,7 +437,7 @@ def evaluate(
     folder = run if data is None else run/f'on-{data.name}'
     _say(f"report: {folder/'report.html'}")
 
-# %% ../nbs/10_cli.ipynb #e37786a0
+# %% ../nbs/10_cli.ipynb #2c23a37f
 @app.command(rich_help_panel=TRAIN_PANEL, epilog=_examples(
     'siamese-sig export runs/first --format litert --out deploy'))
 def export(
@@ -452,7 +452,7 @@ def export(
     from siamese_sig.train import export_run
     _say('\n'.join(map(str, export_run(run, out, format))))
 
-# %% ../nbs/10_cli.ipynb #fcdb72d0
+# %% ../nbs/10_cli.ipynb #a00897a0
 app.add_typer(data_app, name='data', rich_help_panel=DATA_PANEL)
 
 @data_app.command('synth', epilog=_examples('siamese-sig data synth signatures --writers 80 --seed 1'))
@@ -468,7 +468,7 @@ def data_synth(
     folder = synthesize(dest, writers, genuine, forged, seed)
     _say(f"{writers} writers with {genuine} genuine and {forged} forged signatures each, in {folder}")
 
-# %% ../nbs/10_cli.ipynb #26e3a56e
+# %% ../nbs/10_cli.ipynb #d8c12cf1
 @data_app.command('kaggle', epilog=_examples(
     'siamese-sig data kaggle signatures',
     'siamese-sig data kaggle signatures --archive ~/Downloads/archive.zip'))
@@ -481,7 +481,7 @@ def data_kaggle(
     folder = download_kaggle(dest, archive=archive)
     _say(f"the data set is in {folder}; next: siamese-sig data audit {dest}")
 
-# %% ../nbs/10_cli.ipynb #5b5d5b5e
+# %% ../nbs/10_cli.ipynb #f5514910
 def _audit(root, input):
     "The counts of `siamese_sig.data.audit` and the shortcut table, of the images that can be used"
     from siamese_sig import data
@@ -505,7 +505,7 @@ def _audit_in_words(counts, shortcuts, input, leak):
               '0.5 is chance', table.to_string()]
     return '\n'.join(lines)
 
-# %% ../nbs/10_cli.ipynb #e3140028
+# %% ../nbs/10_cli.ipynb #1594d71f
 @data_app.command('audit', epilog=_examples('siamese-sig data audit sign_data'))
 def data_audit(
     root:_argument(Path, "Data set in Kaggle's layout."),
@@ -569,7 +569,7 @@ def _demo_verdicts(run, root):
             _say(f"a {truth} signature, by {name}: {_verdict_in_words(verdict)}")
     return f"siamese-sig verify --ref {genuine[0]} --ref {genuine[1]} {forged[0]}"
 
-# %% ../nbs/10_cli.ipynb #26caaa3d
+# %% ../nbs/10_cli.ipynb #c8f942af
 @app.command(rich_help_panel=DATA_PANEL, epilog=_examples('siamese-sig demo --out runs/demo'))
 def demo(
     out:_option(Path, "Run folder to make.")=Path('runs/demo'),

@@ -32,7 +32,7 @@ def inside(
     if path.startswith(os.path.join(root, '')) and '\0' not in name: return path
     raise DataError(f"{name}: leads out of the folder of images; expected a path inside it")
 
-# %% ../nbs/07_score.ipynb #fd27866b
+# %% ../nbs/07_score.ipynb #3549ae11
 def _check_header(file, header, columns): # a DataError unless each column is there once
     missing = sorted(set(columns)-set(header))
     if missing: raise DataError(
@@ -76,7 +76,7 @@ def _measure_names(
     for name,row,error in zip(paths, rows, errors): place[name] = error or int(row)
     return features, place
 
-# %% ../nbs/07_score.ipynb #af5890f1
+# %% ../nbs/07_score.ipynb #3688da4c
 def _positions(
     names:tuple[str,...], # The references and last the query
     place:dict[str,int|str], # From `_measure_names`
@@ -85,7 +85,7 @@ def _positions(
     errors = [place[name] for name in reversed(names) if isinstance(place[name], str)]
     return errors[0] if errors else [place[name] for name in names]
 
-# %% ../nbs/07_score.ipynb #3e20eeb8
+# %% ../nbs/07_score.ipynb #0aba098b
 def find_images(
     verifier:Verifier,
     images:str|Path, # Folder of the images
@@ -112,7 +112,7 @@ def _fields(answer): # `ANSWER_COLUMNS` of a verdict or of an error
     if not isinstance(answer, Verdict): return '', '', '', str(answer)
     return answer.score, answer.p_forged, answer.verdict, ''
 
-# %% ../nbs/07_score.ipynb #b60fc0aa
+# %% ../nbs/07_score.ipynb #50817640
 def answers(
     verifier:Verifier,
     rows, # (fields, names) of each question, as of `read_questions`
@@ -157,7 +157,7 @@ def _names_to_measure(
         if known=='refs': names.update((name, None) for name in row if name)
     return n, list(names)
 
-# %% ../nbs/07_score.ipynb #50d5215b
+# %% ../nbs/07_score.ipynb #c0cddeb7
 def score_file(
     verifier:Verifier,
     pairs:str|Path, # csv with the columns query and refs, or query and writer

@@ -44,7 +44,7 @@ class Verdict(NamedTuple):
     notes:tuple[str,...] # What a person should know
     contributions:dict[str,float] # Weighed log odds of each part, + for another hand; {} if not known
 
-# %% ../nbs/06_verify.ipynb #133aa313
+# %% ../nbs/06_verify.ipynb #59693a5e
 SCORE_MARGIN = 1e-6 # Scores stay so far from 0 and 1, where log odds would be infinite
 
 def _log_odds(score): return np.log(score/(1-score))
@@ -71,7 +71,7 @@ def _score_pairs(
     else: score = matcher.compare(features, a, b).astype(float)
     return PairScores(rows, score.clip(SCORE_MARGIN, 1-SCORE_MARGIN), contributions)
 
-# %% ../nbs/06_verify.ipynb #c7c10c0d
+# %% ../nbs/06_verify.ipynb #8fbc1bb5
 def _rows_in_use(
     features:np.ndarray, # shape (N,…), perhaps mapped from disk
     questions:list[list[int]], # Positions in features
@@ -82,7 +82,7 @@ def _rows_in_use(
     questions = [[position[row] for row in question] for question in questions]
     return features[np.array(list(used), int)], questions
 
-# %% ../nbs/06_verify.ipynb #8ab52dc5
+# %% ../nbs/06_verify.ipynb #19af0efd
 # How many of the closest references a rule of `fuse` uses; 'mean' uses all.
 CLOSEST_FUSED = {'closest': 1, 'normalised': 3}
 
@@ -106,7 +106,7 @@ def _fuse_references(
         contributions['references'] = rest if among else 0.0
     return score, contributions
 
-# %% ../nbs/06_verify.ipynb #c29998e8
+# %% ../nbs/06_verify.ipynb #a3a687fb
 def _check_calibration(calibration, n_references): # raises if a number is missing or is none
     thresholds = [calibration['thresholds'][point] for point in OPERATING_POINTS]
     numbers = np.array([calibration['slope'], calibration['intercept'], *thresholds], float)
@@ -132,7 +132,7 @@ def read_references(
         raise DataError(f"{file}: not a calibration ({type(e).__name__}: {e}); {hint}") from None
     return calibrations
 
-# %% ../nbs/06_verify.ipynb #51077a46
+# %% ../nbs/06_verify.ipynb #1f9aff4c
 def _calibration_for(
     calibrations:dict, # As `calibrate_references`
     n_references:int,
@@ -143,7 +143,7 @@ def _calibration_for(
         f"this calibration was made for at least {min(map(int, calibrations))}")
     return calibrations[str(max(numbers))]
 
-# %% ../nbs/06_verify.ipynb #ee061cc3
+# %% ../nbs/06_verify.ipynb #cb475423
 def _verdict(
     score:float, # In [0,1], low = alike
     threshold:float, # Unit of score
@@ -154,7 +154,7 @@ def _verdict(
     if abs(p_forged-p_at_threshold)<band: return 'inconclusive'
     return 'genuine' if score<=threshold else 'forged'
 
-# %% ../nbs/06_verify.ipynb #1735e415
+# %% ../nbs/06_verify.ipynb #5ac62d35
 def _decide(matcher, calibrations, features, pairs, question, point, band)->Verdict: # As `_judge_questions`
     "The answer to one question, given the scores of its pairs"
     n_references = len(question)-1
@@ -168,7 +168,7 @@ def _decide(matcher, calibrations, features, pairs, question, point, band)->Verd
     notes = tuple(matcher.notes(features[question]))
     return Verdict(verdict, score, p_forged, threshold, n_references, notes, contributions)
 
-# %% ../nbs/06_verify.ipynb #2dca6a75
+# %% ../nbs/06_verify.ipynb #ea18f2b9
 MOST_REFERENCES = 50 # Of one question: each is compared with each
 
 def _judge_questions(
@@ -190,7 +190,7 @@ def _judge_questions(
         except DataError as e: return e
     return [answer(question) for question in questions]
 
-# %% ../nbs/06_verify.ipynb #2794520e
+# %% ../nbs/06_verify.ipynb #6dbf13ed
 class Enrolled(NamedTuple):
     "References that were measured before"
     writer:np.ndarray # shape (N,), str
@@ -210,7 +210,7 @@ def _question_features(
     else: known = [matcher.one(path) for path in references]
     return np.stack([*known, matcher.one(questioned)])
 
-# %% ../nbs/06_verify.ipynb #384af843
+# %% ../nbs/06_verify.ipynb #07f69654
 def _calibrated_matcher(
     run:str|Path|None, # See `Verifier.load`
     calibration:str|Path|None, # See `Verifier.load`
@@ -224,7 +224,7 @@ def _calibrated_matcher(
     else: file,hint = asset('verifier/calibration.json'), 'install siamese_sig again'
     return matcher, read_references(Path(file), matcher, hint)
 
-# %% ../nbs/06_verify.ipynb #b27096d8
+# %% ../nbs/06_verify.ipynb #e89a1436
 class Verifier:
     "A matcher with its calibration: answers questions about signatures"
     def __init__(self, matcher, references:dict): # As `calibrate_references`
@@ -267,7 +267,7 @@ class Verifier:
         "Is `questioned` by the writer of `references`?"
         return self.judge(_question_features(self.matcher, questioned, references), point, band)
 
-# %% ../nbs/06_verify.ipynb #3ec618d2
+# %% ../nbs/06_verify.ipynb #5f146e0c
 HAND_COLOURS = (18,97,160),(155,138,147),(209,72,15) # RGB: by one hand, undecided, by another hand
 
 def _label_bars(ax, value, row): # numbers at the ends of the bars, lines at zero and above the total
@@ -280,7 +280,7 @@ def _label_bars(ax, value, row): # numbers at the ends of the bars, lines at zer
     ax.axhline(row[-1]+0.5, color='gray', lw=0.5)
     ax.set(xlim=(-reach,reach), ylim=(row[-1]-0.6,0.6))
 
-# %% ../nbs/06_verify.ipynb #2f4ee483
+# %% ../nbs/06_verify.ipynb #bebce748
 def plot_contributions(
     verdict:Verdict, # Of the bundled verifier, or of one that `adapt` made
     ax=None, # matplotlib axis, made if None
@@ -329,7 +329,7 @@ def paint(
     on_paper = np.isnan(page)[...,None]
     return np.where(on_paper, 255, np.stack(channels, -1).round()).astype('uint8')
 
-# %% ../nbs/06_verify.ipynb #ad846728
+# %% ../nbs/06_verify.ipynb #287b7b0d
 def _colour_scale(fig, axs): # the scale of the colours of `paint`, beside axes
     import matplotlib.pyplot as plt
     from matplotlib.colors import LinearSegmentedColormap, Normalize
@@ -337,7 +337,7 @@ def _colour_scale(fig, axs): # the scale of the colours of `paint`, beside axes
     scale = plt.cm.ScalarMappable(Normalize(-FULL_COLOUR_LOG_ODDS, FULL_COLOUR_LOG_ODDS), colours)
     fig.colorbar(scale, ax=axs, shrink=0.8, label='point network, log odds')
 
-# %% ../nbs/06_verify.ipynb #005528bd
+# %% ../nbs/06_verify.ipynb #521d5796
 def explain(
     verifier:Verifier, # See `where_unlike`
     questioned:str|Path, # An image file
@@ -383,7 +383,7 @@ def calibrate(
     if out: write_whole(out, lambda file: file.write_text(json.dumps(made, indent=1)))
     return Verifier(verifier.matcher, references)
 
-# %% ../nbs/06_verify.ipynb #dc7bb760
+# %% ../nbs/06_verify.ipynb #75d6b78f
 def _adaptable(
     matcher:EvidenceMatcher,
     root:str|Path, # See `adapt`
@@ -401,7 +401,7 @@ def _adaptable(
         f"{root}: {n_writers} writers to adapt to; expected at least 4, some are needed for the thresholds")
     return images, features
 
-# %% ../nbs/06_verify.ipynb #ef81f82f
+# %% ../nbs/06_verify.ipynb #8ca64311
 MOST_FOLDS = 5 # Groups of writers, each judged by what the other groups have taught
 
 def _writer_folds(
@@ -432,7 +432,7 @@ def _write_adapted(out, evidence, calibration): # a folder for `Verifier.load`
         made = dict(fingerprint=EvidenceMatcher(new/'evidence.npz').fingerprint) | calibration
         (new/'calibration.json').write_text(json.dumps(made, indent=1))
 
-# %% ../nbs/06_verify.ipynb #d42fb1c2
+# %% ../nbs/06_verify.ipynb #839b4058
 def adapt(
     root:str|Path, # Folders `NNN` and `NNN_forg`, or a data set in Kaggle's layout
     out:str|Path, # New folder, for `Verifier.load`

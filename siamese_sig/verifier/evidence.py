@@ -29,7 +29,7 @@ from siamese_sig.verifier.point_network import (
 from .pens import (
     BLOT_LOG_ODDS, PEN_CHANGE_LOG_ODDS, PEN_CHANGE_LOG_RATIO, Comparison, even_pens)
 
-# %% ../../nbs/verifier/08_evidence.ipynb #dc7ab7f9
+# %% ../../nbs/verifier/08_evidence.ipynb #9b007055
 # Which families of evidence speak, in the order in which they are listed
 FAMILIES = ('texture','directions','proportions','pressure','points')
 
@@ -51,7 +51,7 @@ PART_FAMILY = {'lbp': 'texture', 'lbp_4': 'texture',
 SPACES = (('lbp',120), ('lbp_4',120), ('directions',150), ('pressure',150),
           ('opened_lbp',120), ('opened_lbp_4',120), ('opened_directions',150))
 
-# %% ../../nbs/verifier/08_evidence.ipynb #c60d8a7c
+# %% ../../nbs/verifier/08_evidence.ipynb #09115310
 class Column(NamedTuple):
     "A number that is weighed about every pair"
     name:str # Such as 'texture 4', 'space lbp cosine', 'points', 'mean pen'
@@ -74,7 +74,7 @@ def evidence_columns(
     columns.append(Column('points', 'points', 'points'))
     return columns+[Column(f'mean {trait}', 'proportions', 'mean') for trait in TRAITS]
 
-# %% ../../nbs/verifier/08_evidence.ipynb #72596466
+# %% ../../nbs/verifier/08_evidence.ipynb #8566baa0
 DISTANCE_FLOOR = 0.02 # Added to a distance before the log, which identical signatures would not have
 
 def _log_distances(
@@ -91,7 +91,7 @@ def _log_distances(
     of_spaces = [space_distances(space_vectors(space, features), a, b) for space in spaces]
     return np.log(np.concatenate([np.concatenate(of_records), *of_spaces], 1)+DISTANCE_FLOOR)
 
-# %% ../../nbs/verifier/08_evidence.ipynb #cd71197e
+# %% ../../nbs/verifier/08_evidence.ipynb #3739086f
 def pair_columns(
     spaces:tuple[Space,...],
     points:PointNetwork,
@@ -105,7 +105,7 @@ def pair_columns(
     mean_traits = (features['traits'][a]+features['traits'][b])/2
     return np.concatenate([log_distances, points_log_odds[:,None], mean_traits], 1)
 
-# %% ../../nbs/verifier/08_evidence.ipynb #dc878840
+# %% ../../nbs/verifier/08_evidence.ipynb #62e55860
 class Evidence(NamedTuple):
     "Everything that is fitted"
     spaces:tuple[Space,...]
@@ -122,7 +122,7 @@ class Evidence(NamedTuple):
         "What is weighed"
         return evidence_columns(tuple(space.part for space in self.spaces))
 
-# %% ../../nbs/verifier/08_evidence.ipynb #91dca177
+# %% ../../nbs/verifier/08_evidence.ipynb #89104dbd
 WEIGHTS = ('center','scale','weight','bias','broken_weight','broken_bias') # Arrays of `Evidence`
 SPACE_ARRAYS = ('mean','axes','strangers') # Of each space; float16 is precise enough
 POINT_AXES = ('mean','axes','crowd') # Of the point network, likewise; its other arrays are float32
@@ -143,7 +143,7 @@ def save_evidence(
     arrays['distances'] = np.array(DISTANCES)
     return write_whole(path, lambda file: np.savez_compressed(file, **arrays))
 
-# %% ../../nbs/verifier/08_evidence.ipynb #0a0b6be7
+# %% ../../nbs/verifier/08_evidence.ipynb #31f62f9a
 def load_evidence(
     path:str|Path, # From `save_evidence`
 )->Evidence:
@@ -173,7 +173,7 @@ def _pen_log_odds(
     changed = PEN_CHANGE_LOG_ODDS*(comparison!=Comparison.AS_WRITTEN)
     return np.where(comparison==Comparison.BLOT, np.maximum(BLOT_LOG_ODDS-log_odds, 0), changed)
 
-# %% ../../nbs/verifier/08_evidence.ipynb #ea5a9a3b
+# %% ../../nbs/verifier/08_evidence.ipynb #3dbd73dc
 def _weigh_families(
     evidence:Evidence,
     features:np.ndarray, # What `even_pens` returned: records, shape (N,)
@@ -195,7 +195,7 @@ def weigh(evidence, features, a, b, comparison)->np.ndarray: # As `_weigh_famili
     "Log odds that two hands wrote pairs whose pens are even"
     return sum(_weigh_families(evidence, features, a, b, comparison).values())
 
-# %% ../../nbs/verifier/08_evidence.ipynb #0c08e0ff
+# %% ../../nbs/verifier/08_evidence.ipynb #746b8aa5
 def evidence_contributions(
     evidence:Evidence,
     features:np.ndarray, # Records, shape (N,)
@@ -206,7 +206,7 @@ def evidence_contributions(
     "What spoke for another hand (positive) or for one hand (negative); its sum is `evidence_logit`"
     return _weigh_families(evidence, *even_pens(features, a, b, change))
 
-# %% ../../nbs/verifier/08_evidence.ipynb #aa19ebbd
+# %% ../../nbs/verifier/08_evidence.ipynb #b2fe1f42
 def evidence_logit(
     evidence:Evidence,
     features:np.ndarray, # Records, shape (N,)
@@ -271,7 +271,7 @@ def _fit_weights(
     broken_weight[opened] = fitted(opened)
     return weight, broken_weight
 
-# %% ../../nbs/verifier/08_evidence.ipynb #f70035aa
+# %% ../../nbs/verifier/08_evidence.ipynb #642af5d6
 def _equal_error_threshold(
     log_odds:np.ndarray, # shape (P,)
     forged:np.ndarray, # shape (P,), bool
@@ -282,7 +282,7 @@ def _equal_error_threshold(
         return np.searchsorted(np.sort(log_odds[group]), thresholds, 'right')/group.sum()
     return thresholds[np.abs(accepted(~forged)+accepted(forged)-1).argmin()]
 
-# %% ../../nbs/verifier/08_evidence.ipynb #973200b3
+# %% ../../nbs/verifier/08_evidence.ipynb #802eebd6
 def fit_evidence(
     features:np.ndarray, # Records, shape (N,)
     writer:np.ndarray, # shape (N,)
@@ -343,7 +343,7 @@ def _adapt_points(evidence, features, writer, forged, use, lessons, steps, seed)
     share = n_writers/(n_writers+PRIOR_WRITERS)
     return adapt_points(evidence.points, features, known, steps*n_writers, share, seed)
 
-# %% ../../nbs/verifier/08_evidence.ipynb #83f4b86d
+# %% ../../nbs/verifier/08_evidence.ipynb #169fc9ac
 def adapt_evidence(
     evidence:Evidence, # To start from
     features:np.ndarray, # Records, shape (N,)

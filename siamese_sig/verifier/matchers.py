@@ -31,7 +31,7 @@ from .evidence import evidence_contributions, evidence_score, load_evidence
 # %% ../../nbs/verifier/09_matchers.ipynb #436b786b
 pd = lazy_loader.load('pandas') # loaded when first used: `verify` answers sooner without it
 
-# %% ../../nbs/verifier/09_matchers.ipynb #bb3576ea
+# %% ../../nbs/verifier/09_matchers.ipynb #db194da8
 def _checked_evidence(
     file:str|Path, # From `save_evidence`
 ): # The `Evidence`
@@ -101,7 +101,7 @@ class OnnxNetwork(NamedTuple):
         names = [i.name for i in self.session.get_inputs()]
         return self.session.run(None, dict(zip(names, inputs)))[0]
 
-# %% ../../nbs/verifier/09_matchers.ipynb #c7de7bbc
+# %% ../../nbs/verifier/09_matchers.ipynb #3c675100
 def _read_network(
     file:str|Path, # `.onnx`
 )->OnnxNetwork:
@@ -120,7 +120,7 @@ def _read_network(
         raise DataError(f"{file}: not a network that can be run ({fault}); "
                         "expected what siamese-sig train wrote") from None
 
-# %% ../../nbs/verifier/09_matchers.ipynb #267f8059
+# %% ../../nbs/verifier/09_matchers.ipynb #019aea0d
 def _check_run(
     run:str|Path, # Run folder, for the message
     config:RunConfig,
@@ -136,7 +136,7 @@ def _check_run(
     raise DataError(f"{run}: config.json, encoder.onnx and head.onnx do not belong together "
                     f"(images {taken}, features {given} and {compared}); {reason}; train anew")
 
-# %% ../../nbs/verifier/09_matchers.ipynb #5405f3be
+# %% ../../nbs/verifier/09_matchers.ipynb #5f874b56
 class RunMatcher:
     "A trained network"
     dtype = np.dtype('float32') # Of a row of features; its shape is that of the encoder's output
@@ -183,7 +183,7 @@ class RunMatcher:
 MEASURED_BY = ('core.scan','core.ink','verifier.strokes','verifier.shapes','verifier.points',
                'verifier.record')
 
-# %% ../../nbs/verifier/09_matchers.ipynb #a83cda64
+# %% ../../nbs/verifier/09_matchers.ipynb #bc32721d
 def _measure_each(
     matcher, # `EvidenceMatcher` or `RunMatcher`
     paths:list[str|Path],
@@ -198,7 +198,7 @@ def _measure_each(
     jobs = (delayed(_result_or_error)(matcher.one, path) for path in absolute)
     return progress(Parallel(n_jobs=workers, return_as='generator')(jobs), task, len(paths))
 
-# %% ../../nbs/verifier/09_matchers.ipynb #1c63ea63
+# %% ../../nbs/verifier/09_matchers.ipynb #3dd9b710
 def kept_features(
     matcher, # `EvidenceMatcher` or `RunMatcher`
     paths:list[str|Path], # Image files
@@ -217,7 +217,7 @@ def kept_features(
     rows = cached_rows(folder, keys.tolist(), matcher.shape, matcher.dtype, measured)
     return rows, row_of_path, [errors[row] for row in row_of_path]
 
-# %% ../../nbs/verifier/09_matchers.ipynb #d9301bd7
+# %% ../../nbs/verifier/09_matchers.ipynb #a19b65f1
 def file_features(
     matcher, # `EvidenceMatcher` or `RunMatcher`
     paths:list[str|Path], # Image files
@@ -234,7 +234,7 @@ def file_features(
         if not error: features[row] = one
     return features, [error for _,error in measured]
 
-# %% ../../nbs/verifier/09_matchers.ipynb #5d4cc354
+# %% ../../nbs/verifier/09_matchers.ipynb #019bf65e
 def usable_features(
     matcher, # `EvidenceMatcher` or `RunMatcher`
     images:pd.DataFrame, # Needs the column path

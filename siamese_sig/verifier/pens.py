@@ -28,8 +28,8 @@ class Comparison(IntEnum):
     OPENED = 2 # The thin lines have broken: the opened ink alone
     BLOT = 3 # One side is wider than any pen: not comparable
 
-# %% ../../nbs/verifier/07_pens.ipynb #865b6036
-# A pen changes little between two signatures of one session; from a third more on (e^0.3 = 1.35) it is another pen.
+# %% ../../nbs/verifier/07_pens.ipynb #7fb1d258
+# The width of one pen varies less than this; from a third more on (e^0.3 = 1.35) it is another pen.
 PEN_CHANGE_LOG_RATIO = 0.3 # Log of the ratio of two line widths, from which lines are redrawn
 # Lines this thin break into pieces when they are scanned or redrawn.
 BROKEN_LINE_WIDTH = 2.0 # Pixels; thinner lines are broken
@@ -41,7 +41,7 @@ def _log_pen_width(
 )->float: # Log of the mean width of its lines, pixels; as in the trait 'pen'
     return np.log(mask.sum()/max(_line(mask).sum(), 1))
 
-# %% ../../nbs/verifier/07_pens.ipynb #75fa1ce1
+# %% ../../nbs/verifier/07_pens.ipynb #bbadf7cb
 def _comparison(
     pen_a:np.ndarray, # Log of line widths, shape (P,)
     pen_b:np.ndarray, # Of the other side, shape (P,)
@@ -54,7 +54,7 @@ def _comparison(
     kinds = [Comparison.AS_WRITTEN, Comparison.BLOT, Comparison.OPENED]
     return np.select([alike, blot, broken], kinds, Comparison.REDRAWN) # the first that holds
 
-# %% ../../nbs/verifier/07_pens.ipynb #4f4d65f4
+# %% ../../nbs/verifier/07_pens.ipynb #2a09bd3b
 MOST_NARROWED = 6 # Pixels by which wide lines are redrawn narrower at most; what is wider is a blot
 
 class Narrowed(NamedTuple):
@@ -73,18 +73,18 @@ def _narrowed(
     log_ink = [np.log(page.sum()/diagonal) for page in pages]
     return Narrowed(np.array(log_width), np.array(log_ink))
 
-# %% ../../nbs/verifier/07_pens.ipynb #671551cf
+# %% ../../nbs/verifier/07_pens.ipynb #a44d3f02
 def _equal_width_steps(
     wide:Narrowed,
     thin:Narrowed,
-)->tuple[tuple[int,...],tuple[int,...]]: # For the wide and for the thin lines: pixels wider, one step after the other
+)->tuple[tuple[int,...],tuple[int,...]]: # For wide and for thin lines: pixels wider, step by step
     "How both are redrawn so that their lines are equally wide; no steps if nothing comes closer"
     gap = np.abs(wide.log_width-thin.log_width[0])+np.abs(wide.log_ink-thin.log_ink[0])
     pixels = int(gap.argmin())
     if pixels==0: return (), ()
     return (-pixels,), (pixels,-pixels)
 
-# %% ../../nbs/verifier/07_pens.ipynb #baaca8f4
+# %% ../../nbs/verifier/07_pens.ipynb #39545bf3
 OPENED_PIXELS = 2 # By which both are narrowed in all before they are widened again
 
 def _opened_steps(
@@ -98,7 +98,7 @@ def _opened_steps(
     thin_steps = (-narrower,OPENED_PIXELS) if narrower else (OPENED_PIXELS,)
     return (-OPENED_PIXELS,OPENED_PIXELS), thin_steps
 
-# %% ../../nbs/verifier/07_pens.ipynb #e9ef4dda
+# %% ../../nbs/verifier/07_pens.ipynb #639c8bc8
 def _each(
     function, # Called with each tuple of arguments
     jobs:list[tuple], # Arguments
@@ -106,10 +106,10 @@ def _each(
     "Results of many calls; on all cores if there are over thirty"
     if len(jobs)<32: return [function(*job) for job in jobs]
     from joblib import Parallel, delayed # here, because `verify` starts in less time without it
-    n_jobs = int(os.environ.get('OMP_NUM_THREADS') or -1) # one of many workers has its share of the cores
+    n_jobs = int(os.environ.get('OMP_NUM_THREADS') or -1) # a worker among many has its share
     return Parallel(n_jobs=n_jobs)(delayed(function)(*job) for job in jobs)
 
-# %% ../../nbs/verifier/07_pens.ipynb #c4329b92
+# %% ../../nbs/verifier/07_pens.ipynb #1d1b6b02
 def _remeasured(record, steps): # the record of its ink, redrawn step by step
     return _measure(_redrawn(_page(record), *steps))
 
@@ -123,7 +123,7 @@ def _narrowed_rows(
     jobs = [(features[row], pixels) for row,pixels in most.items()]
     return dict(zip(most, _each(_narrowed, jobs)))
 
-# %% ../../nbs/verifier/07_pens.ipynb #bad9adca
+# %% ../../nbs/verifier/07_pens.ipynb #37e4feeb
 def _redraw_pairs(
     features:np.ndarray, # Records, shape (N,)
     wide:np.ndarray, # Positions of the wider signatures, shape (P,)
@@ -145,7 +145,7 @@ def _redraw_pairs(
     redrawn = _each(_remeasured, [(features[row], side_steps) for row,side_steps in new_rows])
     return np.concatenate([features, np.array(redrawn, FEATURES)]), wide, thin
 
-# %% ../../nbs/verifier/07_pens.ipynb #07788d67
+# %% ../../nbs/verifier/07_pens.ipynb #f2d54c44
 class EvenPairs(NamedTuple):
     "Pairs, ready to be compared"
     features:np.ndarray # Records, the redrawn ones last, shape (N+n,)
@@ -166,11 +166,12 @@ def even_pens(
     a_is_wide = pen[a]>pen[b]
     wide,thin = np.where(a_is_wide, a, b), np.where(a_is_wide, b, a)
     features,wide,thin = _redraw_pairs(features, wide, thin, comparison)
-    return EvenPairs(features, np.where(a_is_wide, wide, thin), np.where(a_is_wide, thin, wide), comparison)
+    a,b = np.where(a_is_wide, wide, thin), np.where(a_is_wide, thin, wide)
+    return EvenPairs(features, a, b, comparison)
 
-# %% ../../nbs/verifier/07_pens.ipynb #9740aeff
-# Pens differ in 3 % of repetitions and 21 % of skilled forgeries; one questioned signature in five is taken
-# to have a changed pen whoever wrote it.
+# %% ../../nbs/verifier/07_pens.ipynb #cf5dc9ec
+# Pens differ in 3 % of repetitions and 21 % of skilled forgeries, on real writers. Of the questioned
+# signatures that users have, one in five is taken to have a changed pen whoever wrote it.
 PEN_CHANGE_LOG_ODDS = 0.5 # Log odds by which pens that differ speak for another hand
 # A blot has the outlines of the signature that it covers, so no distance says that it is none.
 BLOT_LOG_ODDS = 4.0 # Log odds for another hand, at the least, if one side is a blot
