@@ -1,7 +1,8 @@
 """Run notebooks in place and keep their outputs, which the docs show. `nbdev_test` runs them too but saves nothing.
 
-Examples: python scripts/run_notebooks.py            all of nbs/
-          python scripts/run_notebooks.py 04 05      those whose names start with 04 or 05
+Examples: python scripts/run_notebooks.py                       all of nbs/
+          python scripts/run_notebooks.py nbs/03_train.ipynb    one notebook
+          python scripts/run_notebooks.py 04 05                 those whose names start with 04 or 05, in all folders
           python scripts/run_notebooks.py 04 --flags slow
 """
 import argparse
@@ -52,15 +53,21 @@ def run(path, skipped):
     write_nb(nb, path)
 
 
+def wanted(path, names):
+    "Is a notebook named, by its path or by the start of its name? Without names all are"
+    starts = tuple(name for name in names if not name.endswith(".ipynb"))
+    return not names or path.name.startswith(starts) or any(path.samefile(n) for n in names if n.endswith(".ipynb"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="starts of notebook names; all without")
+    parser.add_argument("names", nargs="*", help="notebooks, or starts of their names; all without")
     parser.add_argument("--flags", default="", help="test flags to run that are normally left out, such as slow")
     args = parser.parse_args()
     cfg = get_config()
     skipped = set(cfg.tst_flags.split()) - set(args.flags.split())
     paths = [p for p in sorted(cfg.nbs_path.rglob("*.ipynb"))
-             if ".ipynb_checkpoints" not in p.parts and (not args.names or p.name.startswith(tuple(args.names)))]
+             if ".ipynb_checkpoints" not in p.parts and wanted(p, args.names)]
     if not paths:
         sys.exit(f"no notebook starts with {' or '.join(args.names)}")
     for path in paths:

@@ -73,8 +73,8 @@ def _flatten_light(rgb):
     return flat
 
 # %% ../../nbs/core/ink.ipynb #ink-const2
-# The ink threshold: how much darker than the paper ink must be, in grey levels of 255, their medians
-# compared. Lower it for paler pens. At 15 a faint stain counts as ink.
+# The least contrast of a page's ink, in grey levels of 255: if the median of the dark half is not so much
+# darker than the paper, the page has no ink. It does not find pale ink beside dark ink: Otsu's threshold does.
 MIN_INK_CONTRAST = 25
 
 # The same in standard deviations of the paper's grain: a grainy page needs more contrast.
