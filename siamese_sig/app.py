@@ -208,8 +208,8 @@ def reasons_html(
     if not contributions: return ''
     full = max(FULL_COLOUR_LOG_ODDS, *map(abs, contributions.values()))
     rows = ''.join(_reason_html(family, log_odds, full) for family,log_odds in contributions.items())
-    return ('<h4 id="reasons">What spoke for and against</h4>'
-            f'<ul class="reasons" aria-labelledby="reasons">{rows}</ul>'
+    return ('<h4>What spoke for and against</h4>'
+            f'<ul class="reasons" aria-label="What spoke for and against">{rows}</ul>'
             '<p class="reason-ends" aria-hidden="true"><span>same hand</span><span>another hand</span></p>'
             '<p class="quiet">Log odds: +1 makes another hand 2.7 times as likely, '
             '&minus;1 makes the same hand 2.7 times as likely.</p>')
