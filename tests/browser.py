@@ -118,6 +118,7 @@ def verify(page, files, writer):
     page.get_by_label("Very strict").first.check()
     strict = verifier.verify(writer["forged"], writer["known"], "far_0.1")
     page.locator("#result dl").filter(has_text=f"the threshold is {strict.threshold:.3f}").wait_for()
+    page.locator("button[aria-expanded=true]").filter(has_text="Settings").first.wait_for()  # the panel opens when the page is ready
     check("settings", page.get_by_role("button", name="Settings").first.get_attribute("aria-expanded") == "true")
 
     for name, content, told in (("broken.png", b"\x89PNG\r\n\x1a\nbroken", "not an image, or a damaged one"), ("note.txt", b"text", "not an image"), ("empty.png", b"", "not an image"),
