@@ -6,8 +6,8 @@ import siamese_sig
 
 
 def loaded_by(code):
-    "Top-level modules that a fresh Python has loaded after `code`"
-    ask = f"{code}\nimport sys\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    "Packages of which a fresh Python has loaded some part after `code`; a lazy stand-in for one has no parts yet"
+    ask = f"{code}\nimport sys\nprint(*sorted({{name.split('.')[0] for name in sys.modules if '.' in name}}))"
     return set(subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split())
 
 
