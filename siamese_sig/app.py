@@ -27,7 +27,7 @@ from .core.messages import DataError
 from .core.files import ASSETS
 from .core.unzip import unzip
 from .core.scan import read_rgb
-from .core.ink import preprocess
+from .core.ink import doubt_notes, preprocess
 from .core.layouts import embedded_data, read_images
 from .evaluate import probability
 from .verifier.strokes import INK_SIZE
@@ -104,18 +104,21 @@ class MeasuredUpload(NamedTuple):
     seen:str # What the verifier sees, `data:` address
     ink:np.ndarray # Cleaned ink, shape `INK_SIZE`, uint8, for `where_unlike`
     features:np.ndarray # For `Verifier.judge`
+    notes:list[str] # What is doubtful about its ink, a sentence each
 
 # %% ../nbs/08_app.ipynb #1e814c83
 def _measure_file(verifier, file, name):
     "An image file on disk as a `MeasuredUpload`"
-    pixels = verifier.matcher.read(file)
+    read = verifier.matcher.read(file)
+    pixels = read.pixels
     is_ink = pixels.shape==(*INK_SIZE, 1)
     ink = pixels if is_ink else preprocess(file, 'ink', INK_SIZE)
     scan = Image.fromarray(read_rgb(file))
     scan.thumbnail((480,240))
     seen = 255-pixels[...,0] if pixels.shape[-1]==1 else pixels
-    return MeasuredUpload(name, data_address(np.asarray(scan), 'JPEG'), data_address(seen),
-                          ink[...,0], verifier.matcher.measure(pixels))
+    return MeasuredUpload(
+        name, data_address(np.asarray(scan), 'JPEG'), data_address(seen), ink[...,0],
+        verifier.matcher.measure(read), doubt_notes(read.doubts))
 
 # %% ../nbs/08_app.ipynb #312c8fcb
 # Images that are decoded at once: a page of 40 million pixels takes half a gigabyte for a moment
@@ -542,14 +545,15 @@ def measure_all(
 
 # %% ../nbs/08_app.ipynb #cb645648
 def shelf_html(uploads:list[MeasuredUpload])->str:
-    "The uploads, what the verifier sees of each, and a button to remove it"
+    "The uploads, what the verifier sees of each and doubts, and a button to remove it"
     rows = ''
     for n,upload in enumerate(uploads):
         name = _text(upload.name)
+        notes = ''.join(f'<br><small>Note: {_text(note)}.</small>' for note in upload.notes)
         rows += (f'<li><figure><img src="{upload.scan}" alt="{name} as uploaded">'
                  f'<figcaption>{name}</figcaption></figure>'
                  f'<figure><img src="{upload.seen}" alt="Cleaned ink of {name}">'
-                 '<figcaption>as the verifier sees it</figcaption></figure>'
+                 f'<figcaption>as the verifier sees it{notes}</figcaption></figure>'
                  f'<button type="button" data-item="{n}" aria-label="Remove {name}">Remove</button></li>')
     return f'<ul class="shelf">{rows}</ul>' if rows else ''
 
@@ -606,7 +610,7 @@ def _show_example(verifier, title):
     return known, questioned, shelf_html(known), shelf_html(questioned), '', ''
 
 # %% ../nbs/08_app.ipynb #7ec21f19
-IMAGE_SUFFIXES_TEXT = '.png,.jpg,.jpeg,.tif,.tiff,.bmp,.webp'
+IMAGE_SUFFIXES_TEXT = '.png,.jpg,.jpeg,.tif,.tiff,.bmp,.webp,.gif'
 CANVAS = ('<details><summary>or draw it</summary><canvas width="900" height="330" role="img" '
           'aria-label="Paper to draw on with mouse, finger or pen"></canvas>'
           '<button type="button" class="use">Use this drawing</button>'

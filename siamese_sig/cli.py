@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['app', 'data_app', 'ASK_PANEL', 'OWN_PANEL', 'TRAIN_PANEL', 'DATA_PANEL', 'ModelOption', 'CalibrationOption',
-           'PointOption', 'BandOption', 'EnrolledOption', 'JsonOption', 'EXIT_STATUS', 'EngineOption', 'WorkersOption',
-           'AddressOption', 'PARSERS', 'SETTINGS_PANEL', 'DEMO', 'main', 'verify', 'score', 'enrol', 'forget',
-           'calibrate', 'train', 'evaluate', 'export', 'data_synth', 'data_kaggle', 'data_audit', 'cache', 'web_page',
-           'demo']
+__all__ = ['INK_REFUSALS', 'app', 'data_app', 'ASK_PANEL', 'OWN_PANEL', 'TRAIN_PANEL', 'DATA_PANEL', 'ModelOption',
+           'CalibrationOption', 'PointOption', 'BandOption', 'EnrolledOption', 'JsonOption', 'EXIT_STATUS',
+           'EngineOption', 'WorkersOption', 'AddressOption', 'PARSERS', 'SETTINGS_PANEL', 'DEMO', 'main', 'verify',
+           'ink', 'score', 'enrol', 'forget', 'calibrate', 'train', 'evaluate', 'export', 'data_synth', 'data_kaggle',
+           'data_audit', 'cache', 'web_page', 'demo']
 
 # %% ../nbs/10_cli.ipynb #c6549032
-import csv, errno, inspect, json, logging, os, sys, traceback
+import csv, errno, inspect, json, logging, os, re, shlex, sys, traceback
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -26,10 +26,22 @@ from .core.settings import (
     ENGINES, EXPORT_FORMATS, INPUT_SIZES, OPERATING_POINTS, Settings)
 from .backbones import BACKBONES
 
+# %% ../nbs/10_cli.ipynb #ink-hint
+# What `find_ink` says about pages without a signature begins like this
+INK_REFUSALS = 'no ink found', 'not like a signature', 'uneven light', 'nothing on this page'
+
+def _ink_hint(message):
+    "How to see what was found, for a message such as 'scan.png: no ink found'; '' for others"
+    names_file = re.match(f"(.+?): ({'|'.join(INK_REFUSALS)})", message)
+    if not names_file or not os.path.isfile(names_file[1]): return ''
+    return f"see what was found: siamese-sig ink {shlex.quote(names_file[1])}"
+
 # %% ../nbs/10_cli.ipynb #ae2784bb
 def _in_words(error):
     "An error as one line for people"
-    if isinstance(error, DataError): return str(error)
+    if isinstance(error, DataError):
+        hint = _ink_hint(str(error))
+        return f'{error}; {hint}' if hint else str(error)
     if isinstance(error, OSError):
         return f"{error.filename or 'reading or writing'}: {error.strerror or error}"
     if isinstance(error, MemoryError):
@@ -199,6 +211,40 @@ def verify(
     _say(json.dumps(verdict._asdict()) if as_json else _verdict_in_words(verdict))
     raise typer.Exit(EXIT_STATUS[verdict.verdict])
 
+# %% ../nbs/10_cli.ipynb #ink-words
+def _ink_in_words(seen):
+    "A `SeenScan` with a signature, for people"
+    lines = [f"{one_line(seen.scan)}: ink found, {100*seen.share:.2g} % of the page"]
+    lines += [f'note: {note}' for note in seen.notes]
+    return '\n'.join(lines)
+
+def _ink_as_json(seen):
+    "A `SeenScan` without its picture"
+    fields = seen._asdict()
+    fields.pop('row')
+    return json.dumps(fields)
+
+# %% ../nbs/10_cli.ipynb #ink-command
+@app.command(rich_help_panel=ASK_PANEL, epilog=_examples(
+    'siamese-sig ink scan.jpg',
+    'siamese-sig ink known1.png questioned.png --out seen.png'))
+def ink(
+    scans:_argument(list[Path], "Images of signatures; each gets a row of the picture."),
+    out:_option(Path, "Picture to write, png or jpg; it may replace an older one.")=Path('seen.png'),
+    as_json:_option(bool, "Print JSON, a line for each scan.", '--json')=False,
+):
+    "Draw what ink is seen on a scan. Exit status 0: a signature, 2: no signature, or an error."
+    from siamese_sig.core.show_ink import show_ink
+    from siamese_sig.verifier.strokes import INK_SIZE
+    seen = show_ink(scans, out, INK_SIZE)
+    for scan in seen:
+        if as_json: _say(_ink_as_json(scan))
+        elif not scan.refusal: _say(_ink_in_words(scan))
+    if not as_json: _say(f'{one_line(out)}: what was seen')
+    refused = [DataError(f'{scan.scan}: {scan.refusal}') for scan in seen if scan.refusal]
+    for error in refused: _fail(str(error), error)
+    if refused: raise typer.Exit(2)
+
 # %% ../nbs/10_cli.ipynb #9ddc8d73
 EngineOption = _choice(ENGINES,
     "local: this machine alone. ray: in parts on a Ray cluster, whose workers may be killed.")
@@ -250,12 +296,15 @@ def score(
 
 # %% ../nbs/10_cli.ipynb #00d66c06
 def _list_left_out(file, n, n_shown=20):
-    "Print the first lines of a table of errors to stderr"
+    "Print the first lines of a table of errors to stderr, and once how to see the ink"
+    hints = []
     with open(file, encoding='utf-8', newline='') as f:
         for path,error in islice(csv.reader(f), 1, n_shown+1):
             reason = error if path in error else f'{path}: {error}'
             typer.echo(one_line(f"left out: {reason}"), err=True)
+            hints.append(_ink_hint(reason))
     if n>n_shown: typer.echo(f"and {n-n_shown} more", err=True)
+    for hint in list(filter(None, hints))[:1]: typer.echo(hint, err=True)
 
 # %% ../nbs/10_cli.ipynb #0887c1e6
 @app.command(rich_help_panel=OWN_PANEL, epilog=_examples(

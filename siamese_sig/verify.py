@@ -6,9 +6,9 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['SCORE_MARGIN', 'CLOSEST_FUSED', 'MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS', 'MOST_FOLDS', 'Verdict',
-           'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions', 'where_unlike', 'paint',
-           'explain', 'calibrate', 'adapt']
+__all__ = ['SCORE_MARGIN', 'CLOSEST_FUSED', 'WORRIED_BAND', 'MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS',
+           'MOST_FOLDS', 'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions',
+           'where_unlike', 'paint', 'explain', 'calibrate', 'adapt']
 
 # %% ../nbs/06_verify.ipynb #b43c62d4
 import json
@@ -28,7 +28,7 @@ from .verifier.strokes import INK_SIZE
 from .verifier.record import image_features
 from .verifier.point_network import make_pair_set, point_maps
 from .verifier.evidence import adapt_evidence, evidence_score, save_evidence
-from .verifier.matchers import EvidenceMatcher, RunMatcher, usable_features
+from .verifier.matchers import EvidenceMatcher, RunMatcher, comparable, usable_features, worrying
 
 # %% ../nbs/06_verify.ipynb #3a80a91d
 pd = lazy_loader.load('pandas') # loaded when first used: `verify` answers sooner without it
@@ -154,6 +154,18 @@ def _verdict(
     if abs(p_forged-p_at_threshold)<band: return 'inconclusive'
     return 'genuine' if score<=threshold else 'forged'
 
+# %% ../nbs/06_verify.ipynb #band-code
+# Inconclusive when P(forged) is closer than this to P at the threshold and the ink is in doubt
+WORRIED_BAND = 0.3
+
+def _band(
+    band:float, # For ink without doubts
+    doubts:np.ndarray, # Bits of `core.ink.Doubt`, of the references and, last, the questioned signature
+)->float: # At least `band`
+    "How close to the threshold a question is inconclusive, given what is doubtful about its ink"
+    if not comparable(doubts): return 2.
+    return max(band, WORRIED_BAND) if worrying(doubts) else band
+
 # %% ../nbs/06_verify.ipynb #5ac62d35
 def _decide(matcher, calibrations, features, pairs, question, point, band)->Verdict: # As `_judge_questions`
     "The answer to one question, given the scores of its pairs"
@@ -164,6 +176,7 @@ def _decide(matcher, calibrations, features, pairs, question, point, band)->Verd
         f"the score is {score}; the network or its features are damaged, nothing can be said")
     threshold = calibration['thresholds'][point]
     p_forged,p_at_threshold = (float(probability(s, calibration)) for s in (score, threshold))
+    band = _band(band, matcher.doubts(features[question]))
     verdict = _verdict(score, threshold, p_forged, p_at_threshold, band)
     notes = tuple(matcher.notes(features[question]))
     return Verdict(verdict, score, p_forged, threshold, n_references, notes, contributions)

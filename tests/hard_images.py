@@ -109,7 +109,7 @@ HARD = {
     "svg.png": (write(b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'), REFUSED),
     "pdf.png": (write(b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF"), REFUSED),
     "eps.png": (write(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) (w) file\nshowpage\n%%EOF"), REFUSED),
-    "gif.png": (as_format("GIF"), REFUSED), "icon.png": (as_format("ICO"), REFUSED), "ppm.png": (as_format("PPM"), REFUSED),
+    "gif.png": (as_format("GIF"), READ), "icon.png": (as_format("ICO"), REFUSED), "ppm.png": (as_format("PPM"), REFUSED),
     "claims-1e9-px.png": (write(png(32_000, 32_000, b"x")), REFUSED), "claims-all.png": (write(png(2**31-1, 2**31-1, b"x")), REFUSED),
     "bomb-4e8-px.png": (write(white_bomb(20_000, 20_000)), REFUSED), "bomb-15e7-px.png": (write(white_bomb(15_000, 10_000)), REFUSED),
     "zero-wide.png": (write(png(0, 10)), REFUSED),

@@ -24,7 +24,7 @@ from .cache import cache_dir
 pd = lazy_loader.load('pandas') # loaded when first used: `verify` answers sooner without it
 
 # %% ../../nbs/core/layouts.ipynb #8452224e
-IMAGE_SUFFIXES = {'.png','.jpg','.jpeg','.tif','.tiff','.bmp','.webp'}
+IMAGE_SUFFIXES = {'.png','.jpg','.jpeg','.tif','.tiff','.bmp','.webp','.gif'}
 
 def _image_row(path, split):
     "One row of the table of images"

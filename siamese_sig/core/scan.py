@@ -6,46 +6,297 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['IMAGE_FORMATS', 'MAX_PIXELS', 'read_rgb', 'scan_pixels']
+__all__ = ['FULL_SCALES', 'MAX_OVERSHOOT', 'PHOTOMETRIC', 'MIN_CONTRAST_ON_WHITE', 'MAX_STROKE_SHARE', 'INSIDE_PERCENTILE',
+           'MIN_DOT_CONTRAST', 'MIN_DOT_SHARE', 'MIN_DOTS', 'DITHER_BLUR', 'DOT_WINDOW', 'FIRST_BYTES', 'UTF8_MARK',
+           'HEAD_BYTES', 'PDF_JUNK', 'ADVICE', 'KIND_OF_SUFFIX', 'EXPECTED', 'IMAGE_FORMATS', 'MAX_PIXELS',
+           'SUBFILE_TYPE', 'DNG_VERSION', 'read_rgb', 'scan_pixels']
 
 # %% ../../nbs/core/scan.ipynb #59be592b
-import io, os, warnings
+import contextlib, io, os, re, warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
+from scipy import ndimage
 
 from .messages import DataError
 from .files import check_file
 from .settings import INPUT_SIZES
 
-# %% ../../nbs/core/scan.ipynb #scan-white
-def _high_byte(image:Image.Image)->Image.Image:
-    "Convert 16-bit grey values to 8 bits"
-    return Image.fromarray((np.asarray(image).astype('uint32')>>8).clip(0,255).astype('uint8'))
+# %% ../../nbs/core/scan.ipynb #f43e86cc
+# The largest value on the scales of grey pictures: fractions, then 8, 10, 12, 14 and 16 bits
+FULL_SCALES = (1, 255, 1023, 4095, 16383, 65535)
 
-def _rgb_on_white(image:Image.Image)->Image.Image:
-    "Convert a picture of any Pillow mode to RGB on white paper"
-    if image.mode.startswith('I'): image = _high_byte(image)
-    transparent = 'transparency' in image.info or 'A' in image.mode or 'a' in image.mode
-    if not transparent: return image.convert('RGB')
-    image = image.convert('RGBA')
-    paper = Image.new('RGBA', image.size, 'white')
+# Interpolation may have made a picture brighter than its scale, by this factor at most.
+MAX_OVERSHOOT = 1.1
+
+def _eight_bits(values):
+    "Grey values of any depth, shape (H,W), as uint8; a value that is missing (NaN) becomes paper"
+    values = np.asarray(values, 'float32')
+    finite = values[np.isfinite(values)]
+    if not finite.size: return np.full(values.shape, 255, 'uint8')
+    black,brightest = min(0, finite.min()), finite.max()
+    white = next((scale for scale in FULL_SCALES if brightest<=scale*MAX_OVERSHOOT), brightest)
+    share = np.nan_to_num((values-black)/(white-black), nan=1, posinf=1, neginf=0)
+    return (255*share.clip(0, 1)).round().astype('uint8')
+
+# %% ../../nbs/core/scan.ipynb #81d164d7
+# Tag of a TIFF file that is 0 if its value 0 is white
+PHOTOMETRIC = 262
+
+def _shallow(image):
+    "A Pillow image of 16-bit, 32-bit or float greys as one of 8 bits"
+    values = np.asarray(image)
+    grey = _eight_bits(values)
+    if getattr(image, 'tag_v2', {}).get(PHOTOMETRIC)==0: grey = 255-grey
+    if 'transparency' not in image.info: return Image.fromarray(grey)
+    alpha = np.where(values==image.info['transparency'], 0, 255).astype('uint8')
+    return Image.fromarray(np.stack([grey,alpha], -1))
+
+# %% ../../nbs/core/scan.ipynb #e2ac93c0
+def _box_share(
+    mask # Shape (H,W), bool
+): # In [0,1]; 0 for an empty mask
+    "Share that a mask covers of the smallest box around it"
+    if not mask.any(): return 0.0
+    rows,columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return float(mask.sum()/(np.ptp(rows)+1)/(np.ptp(columns)+1))
+
+# %% ../../nbs/core/scan.ipynb #cff5a504
+# Ink that is at least so many grey levels darker than white paper can be seen on it.
+MIN_CONTRAST_ON_WHITE = 64
+
+# Strokes cover at most this share of the box around them.
+MAX_STROKE_SHARE = 0.4
+
+# The inside of strokes: the pixels that lie deeper in them than this percentage of all.
+INSIDE_PERCENTILE = 80
+
+def _is_light_ink(
+    alpha, # Opacity, shape (H,W), uint8
+    darkness # How much darker than white the picture is on white paper, shape (H,W), uint8
+)->bool:
+    "Are the visible pixels strokes that vanish on white paper?"
+    visible = alpha>alpha.max()//2
+    if not 0<_box_share(visible)<=MAX_STROKE_SHARE: return False
+    depth = ndimage.distance_transform_cdt(visible)
+    inside = depth>=np.percentile(depth[visible], INSIDE_PERCENTILE)
+    return bool(np.median(darkness[inside])<MIN_CONTRAST_ON_WHITE)
+
+# %% ../../nbs/core/scan.ipynb #scan-white
+def _on_paper(image:Image.Image, colour:str)->Image.Image:
+    "A picture with transparency on paper of a colour"
+    paper = Image.new('RGBA', image.size, colour)
     return Image.alpha_composite(paper, image).convert('RGB')
 
-# %% ../../nbs/core/scan.ipynb #f7f81622
-# The only formats that are tried. MPO is a phone's JPEG with a second picture, such as a depth map,
-# behind the first.
-IMAGE_FORMATS = ('PNG','JPEG','TIFF','BMP','WEBP','MPO')
+def _rgb_on_white(image:Image.Image)->Image.Image:
+    "Convert a picture of any Pillow mode to RGB: dark ink on white paper"
+    if image.mode.startswith(('I','F')): image = _shallow(image)
+    if not image.has_transparency_data: return image.convert('RGB')
+    image = image.convert('RGBA')
+    on_white = _on_paper(image, 'white')
+    alpha,brightness = np.asarray(image.getchannel('A')), np.asarray(on_white.convert('L'))
+    if not _is_light_ink(alpha, 255-brightness): return on_white
+    return ImageOps.invert(_on_paper(image, 'black').convert('L')).convert('RGB')
 
+# %% ../../nbs/core/scan.ipynb #6e688a8f
+# A dot differs by at least so many grey levels from each of its four neighbours …
+MIN_DOT_CONTRAST = 16
+
+# … a dithered picture has this share of dots at least, and so many: fewer may be the dots on the i.
+MIN_DOT_SHARE = 0.03
+MIN_DOTS = 20
+
+def _is_dithered(
+    rgb # Shape (H,W,3), uint8
+)->bool:
+    "Are many pixels brighter or darker than their four neighbours?"
+    if min(rgb.shape[:2])<3: return False
+    pixels = rgb.astype('int16')
+    middle = pixels[1:-1,1:-1]
+    neighbours = [pixels[:-2,1:-1], pixels[2:,1:-1], pixels[1:-1,:-2], pixels[1:-1,2:]]
+    brighter = middle-np.max(neighbours, 0)
+    darker = np.min(neighbours, 0)-middle
+    is_dot = (np.maximum(brighter, darker)>=MIN_DOT_CONTRAST).any(-1)
+    return bool(is_dot.sum()>=max(MIN_DOTS, MIN_DOT_SHARE*is_dot.size))
+
+# %% ../../nbs/core/scan.ipynb #05bac30a
+# Radius of the blur that mixes the dots, pixels. At 1, strokes fade and blank paper may gain ink.
+DITHER_BLUR = 0.7
+
+# Dots are counted in a square in the middle, of so many pixels a side at most.
+DOT_WINDOW = 1000
+
+def _without_dither(image:Image.Image)->Image.Image:
+    "Blur an RGB image whose colours were imitated by dots"
+    margins = [max(0, (n-DOT_WINDOW)//2) for n in image.size]
+    middle = ImageOps.crop(image, (*margins,*margins))
+    if not _is_dithered(np.asarray(middle)): return image
+    return image.filter(ImageFilter.GaussianBlur(DITHER_BLUR))
+
+# %% ../../nbs/core/scan.ipynb #e85db331
+def _turn_upright(image:Image.Image):
+    "Turn an opened image as its camera noted"
+    image.load() # a damaged picture fails here, a damaged note below
+    with contextlib.suppress(Exception): ImageOps.exif_transpose(image, in_place=True)
+
+# %% ../../nbs/core/scan.ipynb #d86225f6
+# Kind of file -> pattern of its first bytes. The readable formats have Pillow's names.
+FIRST_BYTES = {
+    'PNG': rb'\x89PNG\r\n\x1a\n',
+    'JPEG': rb'\xff\xd8\xff',
+    'GIF': rb'GIF8[79]a',
+    'WEBP': rb'RIFF....WEBP',
+    'BMP': rb'BM.{13}\0\0\0',
+    'RAW': rb'II\*\0....CR|IIU\0|IIR[OS]|MMOR|II\x1a\0..HEAP|FUJIFILMCCD-RAW|FOVb|\0MRM'
+           rb'|\0\0..ftypcrx ',
+    'TIFF': rb'II[*+]\0|MM\0[*+]|MM\*\0|II\0\*',
+    'PDF': rb'%PDF-',
+    'AVIF': rb'\0\0..ftyp(....){0,15}?avi[fs]',
+    'HEIC': rb'\0\0..ftyp(....){0,15}?(hei[cxms]|hev[cxms]|mif[12]|msf1)',
+    'JXL': rb'\0\0\0\x0cJXL |\xff\x0a',
+    'JP2': rb'\0\0\0\x0cjP  |\xff\x4f\xff\x51',
+    'PSD': rb'8BPS',
+    'EPS': rb'\x04?%!PS|\xc5\xd0\xd3\xc6',
+    'XCF': rb'gimp xcf',
+    'DJVU': rb'AT&TFORM',
+    'ICO': rb'\0\0[\x01\x02]\0[^\0]\0',
+    'PNM': rb'P[1-7]\s+(#[^\n]*\n\s*)*(\d+\s+\d+\s|WIDTH)',
+    'WMF': rb'\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF',
+    'DICOM': rb'.{128}DICM',
+    'MEDIA': rb'\0\0..ftyp|\0...(moov|mdat|wide|skip|free|pnot)|RIFF....(AVI |WAVE)'
+             rb'|\x1a\x45\xdf\xa3|\0\0\x01[\xba\xb3]|FLV\x01|OggS|ID3[\x02-\x04]|fLaC',
+    'DOCX': rb'PK\x03\x04.*word/',
+    'ODT': rb'PK\x03\x04.{26}mimetypeapplication/vnd\.oasis',
+    'OFFICE': rb'PK\x03\x04.*(xl/|ppt/|\[Content_Types\]\.xml)|\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1',
+    'RTF': rb'{\\rtf',
+    'ZIP': rb'PK(\x03\x04|\x05\x06)',
+    'ARCHIVE': rb'7z\xbc\xaf\x27\x1c|Rar!\x1a|\x1f\x8b|BZh[1-9]1AY|\xfd7zXZ\0|.{257}ustar',
+    'SIDE': rb'\0\x05\x16\x07',
+}
+
+# %% ../../nbs/core/scan.ipynb #30346106
+def _begins_like(
+    head:bytes # Beginning of a file
+)->str|None: # A key of `FIRST_BYTES`
+    "Compare the beginning of a file with known formats"
+    matches = (kind for kind,pattern in FIRST_BYTES.items() if re.match(pattern, head, re.DOTALL))
+    return next(matches, None)
+
+# %% ../../nbs/core/scan.ipynb #93a31b0b
+# The byte order mark that some programs put before UTF-8 text, read as Latin-1
+UTF8_MARK = '\xef\xbb\xbf'
+
+def _kind_of_text(
+    head:bytes # Beginning of a file
+)->str|None: # 'SVG', 'HTML' or 'TEXT'; None if it is no text
+    "Tell drawings, web pages and other text by their first tag"
+    is_utf16 = head.startswith((b'\xff\xfe', b'\xfe\xff'))
+    text = head.decode('utf-16' if is_utf16 else 'latin-1', 'ignore')
+    if re.search(r'[\0-\x08\x0e-\x1a\x1c-\x1f]', text): return None
+    if not text.removeprefix(UTF8_MARK).lstrip().startswith('<'): return 'TEXT'
+    tag = re.search(r'<(?:\w+:)?(svg|html|head|body|!doctype\s+html)\b', text, re.IGNORECASE)
+    if not tag: return 'TEXT'
+    return 'SVG' if tag[1].lower()=='svg' else 'HTML'
+
+# %% ../../nbs/core/scan.ipynb #8fcf1e33
+# The first bytes that are looked at; the name of a Word document's text is among them.
+HEAD_BYTES = 16_384
+
+# A PDF may begin with so many bytes of something else.
+PDF_JUNK = 1024
+
+def _kind_of_file(
+    head:bytes # Its first `HEAD_BYTES`
+)->str|None: # A key of `FIRST_BYTES`, 'SVG', 'HTML' or 'TEXT'; None if it is like nothing known
+    "Recognise a kind of file by its first bytes"
+    if b'%PDF-' in head[:PDF_JUNK] and not _begins_like(head): return 'PDF'
+    return _begins_like(head) or _kind_of_text(head)
+
+# %% ../../nbs/core/scan.ipynb #ec1d0694
+# Kind of file -> (what it is, what to do)
+ADVICE = {
+    'PDF': ('a PDF, not an image', 'save the page as PNG (300 dpi) and try again'),
+    'HEIC': ('a HEIC photograph',
+             "on the phone choose JPEG ('Most compatible'), or export it as JPEG"),
+    'AVIF': ('an AVIF picture', 'open it in an image program and export it as PNG'),
+    'SVG': ('an SVG drawing', 'export it as PNG, at least 1000 pixels wide'),
+    'GIF': ('a GIF picture', 'export it as PNG'),
+    'JXL': ('a JPEG XL picture', 'open it in an image program and export it as PNG'),
+    'JP2': ('a JPEG 2000 picture', 'open it in an image program and export it as PNG'),
+    'PSD': ('a Photoshop file', 'export it as PNG'),
+    'XCF': ('a GIMP file', 'export it as PNG'),
+    'EPS': ('a PostScript file (EPS or PS)', 'export the page as PNG (300 dpi)'),
+    'DJVU': ('a DjVu document, not an image', 'export the page as PNG (300 dpi)'),
+    'ICO': ('an icon', 'take the scan itself, or export it as PNG'),
+    'PNM': ('a PNM picture (PBM, PGM or PPM)', 'export it as PNG'),
+    'TGA': ('a TGA picture', 'export it as PNG'),
+    'WMF': ('a Windows metafile (WMF or EMF)', 'export it as PNG, at least 1000 pixels wide'),
+    'DICOM': ('a DICOM image', 'export it as PNG'),
+    'RAW': ("a camera's raw file", 'export it as JPEG or TIFF in full size'),
+    'MEDIA': ('a video or sound file, not an image', 'save the frame with the signature as PNG'),
+    'DOCX': ('a Word document (DOCX), not an image', 'save the picture in it as PNG'),
+    'ODT': ('an OpenDocument file (ODT or the like), not an image',
+            'save the picture in it as PNG'),
+    'OFFICE': ('an Office document (DOC, XLS, XLSX, PPTX or the like), not an image',
+               'save the picture in it as PNG'),
+    'RTF': ('an RTF document, not an image', 'save the picture in it as PNG'),
+    'ZIP': ('a ZIP archive, not an image', 'unpack it and name the image in it'),
+    'ARCHIVE': ('an archive (7z, RAR, GZ, TAR or the like), not an image',
+                'unpack it and name the image in it'),
+    'SIDE': ("a Mac's side file, not an image", "name the file without '._' before its name"),
+    'HTML': ('a web page (HTML), not an image',
+             'download the image itself; the page may be an error or a login'),
+    'TEXT': ('not a readable image (it holds text)', 'name the image itself'),
+}
+
+# %% ../../nbs/core/scan.ipynb #2a5e437f
+# Ending of a file's name -> kind, a key of `ADVICE`
+KIND_OF_SUFFIX = {
+    '.pdf':'PDF', '.heic':'HEIC', '.heif':'HEIC', '.avif':'AVIF', '.svg':'SVG', '.gif':'GIF',
+    '.jxl':'JXL', '.jp2':'JP2', '.j2k':'JP2', '.psd':'PSD', '.xcf':'XCF', '.eps':'EPS',
+    '.ps':'EPS', '.ai':'EPS', '.djvu':'DJVU', '.ico':'ICO', '.ppm':'PNM', '.pgm':'PNM',
+    '.pbm':'PNM', '.tga':'TGA', '.wmf':'WMF', '.emf':'WMF', '.dcm':'DICOM', '.cr2':'RAW',
+    '.cr3':'RAW', '.nef':'RAW', '.arw':'RAW', '.dng':'RAW', '.raf':'RAW', '.orf':'RAW',
+    '.rw2':'RAW', '.pef':'RAW', '.mp4':'MEDIA', '.mov':'MEDIA', '.m4v':'MEDIA', '.avi':'MEDIA',
+    '.docx':'DOCX', '.doc':'OFFICE', '.xlsx':'OFFICE', '.pptx':'OFFICE', '.odt':'ODT',
+    '.rtf':'RTF', '.zip':'ZIP', '.7z':'ARCHIVE', '.rar':'ARCHIVE', '.gz':'ARCHIVE'}
+
+# %% ../../nbs/core/scan.ipynb #7f91f956
+# What every message about a file of another kind says
+EXPECTED = 'expected a PNG, JPEG or TIFF file'
+
+def _other_kind(
+    name, # Of the file
+    kind:str|None # From `_kind_of_file`
+)->DataError:
+    "What to say about a file of a kind that is not read"
+    hint = KIND_OF_SUFFIX.get(Path(str(name)).suffix.lower())
+    if kind: what,advice = ADVICE[kind]
+    elif hint:
+        what = f"not a readable image (named like {ADVICE[hint][0]}, but it does not begin so)"
+        advice = 'copy it again; if it opens elsewhere, '+ADVICE[hint][1]
+    else: what,advice = 'not a readable image (it does not begin like any)', 'copy or scan it again'
+    return DataError(f"{name}: {what}; {EXPECTED}, {advice}")
+
+# %% ../../nbs/core/scan.ipynb #f7f81622
+# The only formats that are tried. A phone's MPO, a JPEG with a second picture such as a depth map
+# behind the first, begins like a JPEG and is read as one.
+IMAGE_FORMATS = ('PNG','JPEG','TIFF','BMP','WEBP','GIF')
+
+def _readable_kind(file, name)->str:
+    "Which of `IMAGE_FORMATS` an open file begins like; a `DataError` for all other files"
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    if not head: raise DataError(f"{name}: not a readable image (the file is empty); {EXPECTED}, "
+                                 "copy or scan it again")
+    kind = _kind_of_file(head)
+    if kind not in IMAGE_FORMATS: raise _other_kind(name, kind)
+    return kind
+
+# %% ../../nbs/core/scan.ipynb #2d6b7e91
 # Most pixels that an image may have; an A3 sheet at 600 dpi has 70 million.
 MAX_PIXELS = 80_000_000
-
-def _check_file_content(path):
-    "Raise a `DataError` unless `path` is a file that is not empty"
-    if not os.path.lexists(path): raise DataError(f"{path}: no such image")
-    if os.path.getsize(check_file(path)): return
-    raise DataError(f"{path}: not a readable image (the file is empty); expected a PNG, JPEG or TIFF file")
 
 def _check_one_picture(image:Image.Image, name):
     "Raise a `DataError` if an opened image is too large or holds more than one picture"
@@ -58,23 +309,54 @@ def _check_one_picture(image:Image.Image, name):
         raise DataError(f"{name}: {n_pictures} pages or frames; expected one picture, "
                         "save the right one as a file of its own")
 
+# %% ../../nbs/core/scan.ipynb #af752df8
+# Tags of a TIFF file: bit 0 of the first marks a preview, the second is in Adobe's raw files only
+SUBFILE_TYPE, DNG_VERSION = 254, 50706
+
+def _check_no_raw_file(image:Image.Image, name):
+    "Raise a `DataError` if an opened image is a camera's raw file"
+    tags = getattr(image, 'tag_v2', {})
+    if DNG_VERSION in tags or tags.get(SUBFILE_TYPE, 0)&1: raise _other_kind(name, 'RAW')
+
+# %% ../../nbs/core/scan.ipynb #fa49e16a
+def _decode(
+    file, # An open file
+    kind:str, # From `_readable_kind`
+    name # For errors
+)->np.ndarray: # RGB, shape (H,W,3), uint8
+    "Decode an image"
+    try:
+        with warnings.catch_warnings(action='ignore'), Image.open(file, formats=(kind,)) as image:
+            _check_one_picture(image, name)
+            _check_no_raw_file(image, name)
+            _turn_upright(image)
+            rgb = _rgb_on_white(image)
+            return np.array(_without_dither(rgb) if image.mode in ('1','P','PA') else rgb)
+    except DataError: raise
+    except (MemoryError, Image.DecompressionBombError): raise DataError(
+        f"{name}: too many pixels; expected at most {MAX_PIXELS:,}, "
+        "scan it at a lower resolution") from None
+    except Exception: raise DataError(
+        f"{name}: not a readable image (a {kind} file that is damaged, cut short or of a rare "
+        f"kind); {EXPECTED}, copy it again or save it as PNG") from None
+
 # %% ../../nbs/core/scan.ipynb #scan-read
+def _open_file(path):
+    "Open a file for reading, or pass on content that is open already"
+    if not isinstance(path, (str,os.PathLike)): return contextlib.nullcontext(path)
+    if not os.path.lexists(path): raise DataError(f"{path}: no such image")
+    return open(check_file(path), 'rb')
+
 def read_rgb(
     path:str|Path|io.BytesIO # An image file, or its content
 )->np.ndarray: # RGB, shape (H,W,3), uint8
-    "Read an image: upright, without transparency, 8 bits a channel"
-    name = getattr(path, 'name', 'image')
-    if isinstance(path, (str,os.PathLike)):
-        name = path
-        _check_file_content(path)
+    "Read an image: upright, dark ink on white paper, without transparency, 8 bits a channel"
+    name = path if isinstance(path, (str,os.PathLike)) else getattr(path, 'name', 'image')
     try:
-        with warnings.catch_warnings(action='ignore'), Image.open(path, formats=IMAGE_FORMATS) as image:
-            _check_one_picture(image, name)
-            return np.array(_rgb_on_white(ImageOps.exif_transpose(image)))
-    except DataError: raise
-    except Exception as e: # Pillow raises a dozen types for a damaged image
-        why = e or type(e).__name__
-        raise DataError(f"{name}: not a readable image ({why}); expected a PNG, JPEG or TIFF file") from None
+        with _open_file(path) as file: return _decode(file, _readable_kind(file, name), name)
+    except OSError as error: # the disk or its permissions: Pillow's own errors end in `_decode`
+        reason = error.strerror or type(error).__name__
+        raise DataError(f"{name}: cannot be read ({reason})") from None
 
 # %% ../../nbs/core/scan.ipynb #e79991f7
 def scan_pixels(

@@ -6,7 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['MEASURED_BY', 'EvidenceMatcher', 'OnnxNetwork', 'RunMatcher', 'kept_features', 'file_features', 'usable_features']
+__all__ = ['MEASURED_BY', 'ink_notes', 'worrying', 'comparable', 'EvidenceMatcher', 'OnnxNetwork', 'RunMatcher', 'kept_features',
+           'file_features', 'usable_features']
 
 # %% ../../nbs/verifier/09_matchers.ipynb #934ef6a9
 import hashlib, os
@@ -19,9 +20,8 @@ from ..core.messages import DataError, about, progress
 from ..core.files import check_file, file_sha256
 from ..core.settings import INPUT_SIZES, RunConfig, other_version, read_config
 from ..core.cache import cached_rows, code_version
-from ..core.scan import read_rgb
-from ..core.ink import ink_mask, preprocess
-from ..core.images import tell_unusable
+from ..core.ink import NOT_COMPARABLE, WORRYING, Doubt, SeenInk, doubt_notes, read_ink
+from ..core.images import PIXEL_MODULES, tell_unusable
 from .strokes import INK_SIZE
 from .shapes import TRAITS
 from .record import FEATURES, image_features
@@ -30,6 +30,39 @@ from .evidence import evidence_contributions, evidence_score, load_evidence
 
 # %% ../../nbs/verifier/09_matchers.ipynb #436b786b
 pd = lazy_loader.load('pandas') # loaded when first used: `verify` answers sooner without it
+
+# %% ../../nbs/verifier/09_matchers.ipynb #doubts-notes
+def _about_references(doubt, of_references):
+    "A note on the references of which a doubt holds; none if it holds of none"
+    n,total = sum(bool(doubt&doubts) for doubts in of_references), len(of_references)
+    whose = 'the reference' if total==1 else f'{n} of {total} references'
+    return [f'{whose}: {note}' for note in doubt_notes(doubt)] if n else []
+
+def ink_notes(
+    doubts:np.ndarray, # Bits of `Doubt`, of the references and, last, the questioned signature, shape (K+1,)
+)->list[str]: # A sentence each
+    "What to tell about the ink of a question"
+    *of_references,questioned = (Doubt(int(bits)) for bits in doubts)
+    if all(Doubt.ASKEW&other for other in (*of_references,questioned)): # all alike
+        of_references = [other&~Doubt.ASKEW for other in of_references]
+        questioned &= ~Doubt.ASKEW
+    notes = [f'the questioned signature: {note}' for note in doubt_notes(questioned)]
+    for doubt in Doubt: notes += _about_references(doubt, of_references)
+    return notes
+
+# %% ../../nbs/verifier/09_matchers.ipynb #doubts-worry
+def worrying(
+    doubts:np.ndarray, # Bits of `Doubt`, of the references and, last, the questioned signature, shape (K+1,)
+)->bool: # Is the verdict less certain than its number says?
+    "Does any doubt about the ink concern the verdict?"
+    return bool((np.asarray(doubts, int)&int(WORRYING)).any())
+
+def comparable(
+    doubts:np.ndarray, # As `worrying`
+)->bool:
+    "Has the questioned signature a reference that was written in like circumstances?"
+    *of_references,questioned = np.asarray(doubts, int)&int(NOT_COMPARABLE)
+    return questioned in of_references
 
 # %% ../../nbs/verifier/09_matchers.ipynb #db194da8
 def _checked_evidence(
@@ -64,10 +97,13 @@ class EvidenceMatcher:
         except DataError as e: raise about(path, e) from None
 
     @staticmethod
-    def read(path)->np.ndarray: return preprocess(path, 'ink', INK_SIZE) # Ink, shape (H,W,1), uint8
+    def read(path)->SeenInk: return read_ink(path, 'ink', INK_SIZE)
 
     @staticmethod
-    def measure(pixels)->np.ndarray: return image_features(pixels) # What `read` returned -> a record
+    def measure(seen:SeenInk)->np.ndarray: # What `read` returned -> a record
+        record = image_features(seen.pixels)
+        record['doubts'] = seen.doubts
+        return record
 
     def some(self, images)->list: # (features or None, error) of each
         return [_result_or_error(self.one, image) for image in images]
@@ -80,7 +116,12 @@ class EvidenceMatcher:
         "What spoke for and against: log odds that add up to those of the score, each of shape (P,)"
         return evidence_contributions(self.evidence, features, a, b)
 
+    def doubts(self, features)->np.ndarray: return features['doubts'] # Bits of `Doubt`, shape (N,)
+
     def notes(self, features)->list[str]: # Of the references and, last, the questioned signature
+        return ink_notes(self.doubts(features))+self._pen_notes(features)
+
+    def _pen_notes(self, features):
         pen = features['traits'][:,TRAITS.index('pen')]
         pens_differ = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE_LOG_RATIO
         if not pens_differ or pen.max()>np.log(BLOT_LINE_WIDTH): return []
@@ -146,42 +187,45 @@ class RunMatcher:
         onnx_files = [Path(run)/'encoder.onnx', Path(run)/'head.onnx']
         self.encoder,self.head = map(_read_network, onnx_files)
         _check_run(run, self.config, self.encoder, self.head)
-        self.shape = tuple(self.encoder.output_shape)
+        length, = self.encoder.output_shape
+        self.shape = (length+1,) # the encoding, and last the doubts about the ink
         content = b''.join(file.read_bytes() for file in onnx_files)
         self.fingerprint = hashlib.sha256(content).hexdigest()[:16]
 
-    def read(self, path)->np.ndarray: # What the network sees, shape (H,W,C), uint8; there must be ink
-        mode,size = self.config.settings.input, self.config.settings.size
-        if mode!='ink' and not ink_mask(read_rgb(path)).any():
-            raise DataError(f"{path}: no ink found; expected a dark signature on light paper")
-        return preprocess(path, mode, size)
+    def read(self, path)->SeenInk: # What the network sees, and the doubts; there must be a signature
+        return read_ink(path, self.config.settings.input, self.config.settings.size)
 
-    def _encode(self, pixels): return self.encoder(pixels.astype('float32')/255) # (N,H,W,C) -> (N,F)
+    def _measure_all(self, seen): # What `read` returned, a list -> features, shape (N,F+1)
+        pixels = np.stack([one.pixels for one in seen]).astype('float32')/255
+        doubts = np.array([[one.doubts] for one in seen], 'float32')
+        return np.hstack([self.encoder(pixels), doubts])
 
-    def measure(self, pixels)->np.ndarray: return self._encode(pixels[None])[0] # What `read` gave -> (F,)
+    def measure(self, seen:SeenInk)->np.ndarray: return self._measure_all([seen])[0] # -> (F+1,)
 
-    def one(self, path)->np.ndarray: return self.measure(self.read(path)) # Features, shape (F,)
+    def one(self, path)->np.ndarray: return self.measure(self.read(path)) # Features, shape (F+1,)
 
     def some(self, images)->list: # (features or None, error) of each, encoded together
         read = [_result_or_error(self.read, image) for image in images]
-        pixels = [image for image,error in read if not error]
-        rows = iter(self._encode(np.stack(pixels)) if pixels else ())
+        seen = [image for image,error in read if not error]
+        rows = iter(self._measure_all(seen) if seen else ())
         return [(None if error else next(rows), error) for _,error in read]
 
     def compare(self, features, a, b, block=4096)->np.ndarray: # As `EvidenceMatcher.compare`
         scores = [np.zeros(0, 'float32')]
         for k in range(0, len(a), block):
-            scores.append(self.head(features[a[k:k+block]], features[b[k:k+block]])[:,0])
+            one,other = features[a[k:k+block],:-1], features[b[k:k+block],:-1]
+            scores.append(self.head(one, other)[:,0])
         return np.concatenate(scores)
 
-    def notes(self, features)->list[str]:
-        other = other_version(self.config.versions)
-        return [f"the run was {other}; its scores may differ"] if other else []
+    def doubts(self, features)->np.ndarray: return features[:,-1].astype(int) # Bits of `Doubt`, shape (N,)
+
+    def notes(self, features)->list[str]: # Of the references and, last, the questioned signature
+        notes,other = ink_notes(self.doubts(features)), other_version(self.config.versions)
+        return notes+[f"the run was {other}; its scores may differ"] if other else notes
 
 # %% ../../nbs/verifier/09_matchers.ipynb #77247d8d
 # The modules that decide what is measured of an image: a change of one of them makes cached features void
-MEASURED_BY = ('core.scan','core.ink','verifier.strokes','verifier.shapes','verifier.points',
-               'verifier.record')
+MEASURED_BY = (*PIXEL_MODULES, 'verifier.strokes','verifier.shapes','verifier.points','verifier.record')
 
 # %% ../../nbs/verifier/09_matchers.ipynb #bc32721d
 def _measure_each(

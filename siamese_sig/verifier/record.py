@@ -39,6 +39,8 @@ FEATURES = np.dtype([
     ('opened_directions','f2',(*DIRECTION_CELLS,N_ORIENTATIONS)),
     # A number for each of `TRAITS`
     ('traits','f4',(len(TRAITS),)),
+    # What may be wrong with the ink: bits of `core.ink.Doubt`; 0 if nobody asked
+    ('doubts','u2'),
     # Bits of the page, of size `INK_SIZE`, with the ink in its upper left corner
     ('ink','u1',(INK_SIZE[0]*INK_SIZE[1]//8,))])
 
@@ -60,7 +62,7 @@ def _measure(
         **_texture(mask), directions=_directions(maps), pressure=_pressure(half, line, log_widths),
         **_points(maps, outlines, line, log_widths), traits=_traits(mask, maps, line, outlines),
         **{f'opened_{name}': values for name,values in opened_views.items()},
-        ink=np.packbits(page))
+        doubts=0, ink=np.packbits(page))
     return np.array(tuple(parts[name] for name in FEATURES.names), FEATURES)
 
 # %% ../../nbs/verifier/04_record.ipynb #c0cec640
