@@ -307,14 +307,14 @@ MAX_PRINT_SHARE = 0.7
 # Below this diagonal, pixels, there is no verdict: error rates double from here on downwards.
 MIN_DIAGONAL = 48
 
-def _not_handwriting(mask, darkness, shape):
+def _not_handwriting(mask, share_of_print, shape):
     "What the ink is instead of a signature; '' for a signature"
     if shape.diagonal<MIN_DIAGONAL:
         return f"only {shape.diagonal:.0f} pixels across, scan it at a higher resolution"
     if shape.slimness<MIN_SLIMNESS: return "a single straight stroke"
     if shape.unevenness<MIN_UNEVENNESS: return "a ring or a frame"
     if shape.fill>MAX_FILL: return "a filled shape or a pattern"
-    if print_share(mask, darkness)>MAX_PRINT_SHARE: return "print; crop the signature"
+    if share_of_print>MAX_PRINT_SHARE: return "looks like a page of print; crop the signature"
     if _are_several(mask): return "several signatures; crop one"
     return ''
 
@@ -350,12 +350,12 @@ def _light_range(dark, mask):
     lowest,highest = np.percentile(near, (5,95))
     return lowest/max(highest, 1)
 
-def _doubts(dark, cleaned, shape):
+def _doubts(dark, cleaned, share_of_print, shape):
     "What may be wrong with the ink"
-    mask,darkness = cleaned.mask, 255-dark.grey
+    mask = cleaned.mask
     found = {
         Doubt.COLOUR_DROPPED: cleaned.dropped.sum()>MIN_DROPPED_SHARE*mask.sum(),
-        Doubt.PRINT_LEFT: crosses_print(mask, cleaned.rows) or print_share(mask, darkness)>MAX_PRINT_LEFT,
+        Doubt.PRINT_LEFT: crosses_print(mask, cleaned.rows) or share_of_print>MAX_PRINT_LEFT,
         Doubt.LINES_LEFT: cleaned.lines_left>0,
         Doubt.UNEVEN_LIGHT: _light_range(dark, mask)<MIN_LIGHT,
         Doubt.BROKEN: dark.was_broken,
@@ -386,6 +386,8 @@ def _why_empty(rgb, dark):
     lowest,highest = np.percentile(dark.paper, (5,95))
     if lowest<MIN_LIGHT*highest:
         return "uneven light, nothing can be told from shadows; take the picture in even light"
+    if dark.mask.any() and print_share(dark.mask, 255-dark.grey)>MAX_PRINT_SHARE:
+        return "not like a signature: looks like a page of print; crop the signature"
     is_full = dark.mask.mean()>MIN_FULL_SHARE
     return "nothing on this page looks like a signature; crop the signature" if is_full else no_ink
 
@@ -398,9 +400,10 @@ def _find_ink(rgb, min_speck):
     cleaned = _cleaned(dark, min_speck)
     if cleaned.mask.sum()<2: return Ink(nothing, Doubt(0), _why_empty(rgb, dark))
     shape = _shape_of(cleaned.mask)
-    other = _not_handwriting(cleaned.mask, 255-dark.grey, shape)
+    share_of_print = print_share(cleaned.mask, 255-dark.grey)
+    other = _not_handwriting(cleaned.mask, share_of_print, shape)
     refusal = f"not like a signature: {other}" if other else ''
-    return Ink(cleaned.mask, _doubts(dark, cleaned, shape), refusal)
+    return Ink(cleaned.mask, _doubts(dark, cleaned, share_of_print, shape), refusal)
 
 def find_ink(
     rgb:np.ndarray, # A scan, shape (H,W,3), uint8

@@ -159,10 +159,8 @@ def _darkest_near(darkness, mask):
 def _with_pale_strokes(darkness, ink, min_darkness):
     "The ink and the pale strokes that hang on it; `darkness` is in grey levels below the paper"
     pale = (darkness>min_darkness) & (darkness>=_darkest_near(darkness, ink)//2)
-    _,label = cv2.connectedComponents((ink|pale).view('uint8'))
-    touches_ink = np.zeros(label.max()+1, bool)
-    touches_ink[label[ink]] = True
-    return touches_ink[label]
+    pieces = pieces_of(ink|pale)
+    return pieces.pixels(pieces.pixels_in(ink)>0)
 
 # %% ../../nbs/core/light.ipynb #light-stands
 def _stands_out(grey):

@@ -17,10 +17,11 @@ __all__ = ['MAX_THICKNESS_IN_PENS', 'MIN_THICKNESS_LIMIT', 'MAX_THICKNESS_LIMIT'
            'CORNER_REACH', 'MIN_PARALLELS', 'MIN_LEVEL_SHARE', 'MIN_SHOWN_SHARE', 'MAX_SIBLINGS', 'OFFSET_WINDOW',
            'SAME_OFFSET', 'SIBLING_REACH', 'SIBLING_RISE_SHARE', 'SIBLING_RISE', 'SIBLING_THICKNESS_DIFFERENCE',
            'SIBLING_DARKNESS', 'OFFSET_REACH', 'MIN_HIDDEN_RUN', 'KNOWN_REACH', 'MIN_SHARE_ALONG', 'EXTRA_LENGTH',
-           'EXTRA_WIDTH', 'MIN_REST_SHARE', 'MAX_OFF_CIRCLE', 'RING_REACH', 'RING_REACH_SHARE', 'MAX_OFF_MEDIAN',
-           'MAX_OFF_MEDIAN_SHARE', 'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES', 'MIN_RADIUS', 'MIN_SMALL_RADIUS',
-           'MAX_RADIUS_SHARE', 'HOUGH', 'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE', 'MAX_RING_WOBBLE', 'SAME_CENTRE',
-           'SAME_RADIUS', 'MIN_REST_OF_CIRCLES', 'Line', 'without_lines', 'without_circles']
+           'EXTRA_WIDTH', 'THROUGH_SHARE', 'MIN_REST_SHARE', 'MAX_OFF_CIRCLE', 'RING_REACH', 'RING_REACH_SHARE',
+           'MAX_OFF_MEDIAN', 'MAX_OFF_MEDIAN_SHARE', 'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES', 'MIN_RADIUS',
+           'MIN_SMALL_RADIUS', 'MAX_RADIUS_SHARE', 'HOUGH', 'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE',
+           'MAX_RING_WOBBLE', 'SAME_CENTRE', 'SAME_RADIUS', 'MIN_REST_OF_CIRCLES', 'Line', 'without_lines',
+           'without_circles']
 
 # %% ../../nbs/core/lines.ipynb #lines-imp
 from typing import NamedTuple
@@ -75,7 +76,7 @@ CELL_WIDTH = 16
 CELL_HEIGHT = 2
 
 # Cells so far above and below a cell with ink vote too, which lets a line bend by some pixels.
-VOTE_REACH = 2
+VOTE_REACH = 1
 
 # Level ink is at least so many pixels long.
 MIN_LEVEL_RUN = 4
@@ -204,10 +205,10 @@ class _Search(NamedTuple):
     @property
     def reach(self): return max(MIN_REACH, self.max_thickness//2+1) # Rows from the curve
 
-def _search(mask, pen):
+def _search(mask, pen, min_share=MIN_LENGTH_SHARE):
     width = mask.shape[1]
     max_thickness = _max_thickness(pen)
-    min_length = max(MIN_LENGTH, MIN_LENGTH_SHARE*width)
+    min_length = max(MIN_LENGTH, min_share*width)
     max_gap = int(max(6+3*pen, 0.05*width))
     return _Search(mask, _thin(mask, max_thickness), max_thickness, min_length, max_gap)
 
@@ -324,7 +325,7 @@ def _line_along(slope, row, search):
 
 # %% ../../nbs/core/lines.ipynb #lines-of
 # The search ends after so many proposals that were no line.
-MAX_MISSES = 3
+MAX_MISSES = 1
 
 # A line has ink in this share of its columns.
 MIN_COVERAGE = 0.5
@@ -335,9 +336,9 @@ SAME_LINE = 2.5
 def _is_known(line, lines):
     return any(np.median(abs(line.curve-other.curve))<SAME_LINE for other in lines)
 
-def _lines_of(mask, pen):
+def _lines_of(mask, pen, min_share=MIN_LENGTH_SHARE):
     "The level lines on a page, `Line` each, drawn by a ruler or by hand"
-    search = _search(mask, pen)
+    search = _search(mask, pen, min_share)
     lines,misses = [],0
     for slope,row in _proposed(search.thin, search.min_length):
         line = _line_along(slope, row, search)
@@ -642,6 +643,15 @@ def _looks_left(line, across, level):
     meets_another = _meets(line, line.first, across) or _meets(line, line.last, across)
     return _is_ruled(line) and (level or meets_another)
 
+# %% ../../nbs/core/lines.ipynb #lines-upright
+# An upright line without another one across it must be this share of the page's height.
+THROUGH_SHARE = 0.9
+
+def _upright_share(level, outside):
+    "How long an upright line must be, as a share of the page's height, given the level lines"
+    may_be_shorter = outside.any() or any(_is_ruled(line) for line in level)
+    return MIN_LENGTH_SHARE if may_be_shorter else THROUGH_SHARE
+
 # %% ../../nbs/core/lines.ipynb #lines-without-level
 def _without_level_lines(rest, lines, across, page, level):
     "`rest` without the lines that a ruler drew; how many went, and how many ruled ones stayed"
@@ -662,7 +672,8 @@ def without_lines(
 )->tuple[np.ndarray,int,int]: # The mask, shape (H,W), bool; lines taken; lines left, though ruled
     "The strokes alone, without ruled lines, boxes and ruled paper"
     pen = pen_width(mask)
-    level,upright = _lines_of(mask, pen), _lines_of(_transposed(mask), pen)
+    level = _lines_of(mask, pen)
+    upright = _lines_of(_transposed(mask), pen, _upright_share(level, outside))
     if not (level or upright): return mask, 0, 0
     page = _page(mask, darkness, outside, pen)
     rest,n_taken,n_left = _without_level_lines(mask, level, upright, page, True)

@@ -6,8 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['grey_of', 'shrunk', 'dilated', 'eroded', 'opened', 'closed', 'run_lengths', 'pen_width', 'Pieces', 'pieces_of',
-           'count_pieces']
+__all__ = ['grey_of', 'shrunk', 'dilated', 'eroded', 'opened', 'closed', 'run_lengths', 'box_of', 'pen_width', 'Pieces',
+           'pieces_of', 'count_pieces']
 
 # %% ../../nbs/core/masks.ipynb #masks-imp
 from typing import NamedTuple
@@ -57,21 +57,31 @@ def closed(mask, height, width=None):
 # %% ../../nbs/core/masks.ipynb #masks-pen
 def run_lengths(mask):
     "Lengths of the runs of ink in all rows, pixels"
-    flat = np.pad(mask, ((0,0),(1,1))).ravel()
+    height,width = mask.shape
+    rows = np.zeros((height,width+2), bool) # paper before and behind each row
+    rows[:,1:-1] = mask
+    flat = rows.ravel()
     ends = np.flatnonzero(flat[1:]!=flat[:-1]) # where ink begins and where it stops, in turn
     return ends[1::2]-ends[::2]
 
+def box_of(mask):
+    "The rows and the columns of the box around all ink, two slices; empty ones without ink"
+    rows,columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows): return slice(0,0), slice(0,0)
+    return slice(rows[0], rows[-1]+1), slice(columns[0], columns[-1]+1)
+
 def pen_width(mask):
     "Width of the strokes, pixels; 0 without ink"
-    if not mask.any(): return 0.
-    rows,columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    ink = mask[rows[0]:rows[-1]+1,columns[0]:columns[-1]+1]
+    ink = mask[box_of(mask)]
+    if not ink.size: return 0.
     return float(min(np.median(run_lengths(ink)), np.median(run_lengths(ink.T))))
 
 # %% ../../nbs/core/masks.ipynb #masks-pieces
 class Pieces(NamedTuple):
     "The connected pieces of a mask"
-    label:np.ndarray # The number of each pixel's piece, from 1; 0 is paper, shape (H,W)
+    shape:tuple # Of the mask: (H,W)
+    box:tuple # The part of it that holds all ink, two slices
+    label:np.ndarray # The number of each pixel's piece in the box, from 1; 0 is paper
     area:np.ndarray # Pixels of ink, shape (n,), as all that follow
     left:np.ndarray # First column of the box around it
     top:np.ndarray # First row
@@ -91,18 +101,24 @@ class Pieces(NamedTuple):
 
     def pixels(self, chosen):
         "The mask of the chosen pieces; `chosen` has shape (n,), bool"
-        return np.r_[False, chosen][self.label]
+        mask = np.zeros(self.shape, bool)
+        mask[self.box] = np.r_[False, chosen][self.label]
+        return mask
 
     def pixels_in(self, region):
         "How many pixels of each piece lie in a region, shape (n,); `region` has shape (H,W), bool"
-        return np.bincount(self.label[region], minlength=len(self)+1)[1:]
+        return np.bincount(self.label[region[self.box]], minlength=len(self)+1)[1:]
 
 def pieces_of(mask):
     "The pieces of a mask, `Pieces`"
-    _,label,box,_ = cv2.connectedComponentsWithStats(mask.view('uint8'), ltype=cv2.CV_32S)
-    left,top,width,height,area = box[1:].T # row 0 is the paper
-    return Pieces(label, area, left, top, width, height)
+    box = rows,columns = box_of(mask)
+    ink = np.ascontiguousarray(mask[box]).view('uint8')
+    if not ink.size: return Pieces(mask.shape, box, ink.astype('int32'), *np.zeros((5,0), 'int32'))
+    _,label,found,_ = cv2.connectedComponentsWithStats(ink, ltype=cv2.CV_32S)
+    left,top,width,height,area = found[1:].T # row 0 is the paper
+    return Pieces(mask.shape, box, label, area, left+columns.start, top+rows.start, width, height)
 
 def count_pieces(mask):
     "How many pieces a mask has"
-    return cv2.connectedComponents(mask.view('uint8'))[0]-1
+    ink = np.ascontiguousarray(mask[box_of(mask)]).view('uint8')
+    return cv2.connectedComponents(ink)[0]-1 if ink.size else 0
