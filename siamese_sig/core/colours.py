@@ -17,6 +17,7 @@ from skimage.filters import threshold_otsu
 
 from .masks import dilated, closed, pen_width, pieces_of
 from .print import without_dotted_lines, without_print
+from .lines import without_circles
 
 # %% ../../nbs/core/colours.ipynb #col-hue
 # How far apart the hues of two inks lie at least; the three shares of a hue sum to 1.
@@ -74,9 +75,10 @@ def stroke_score(
     return float((length*in_full)[pieces.diagonal>MIN_STROKE_PENS*pen].sum())
 
 def _handwriting(mask, darkness):
-    "The score of an ink without its print"
+    "The score of an ink without its print and its rings"
     rest,_ = without_dotted_lines(mask)
     rest,_ = without_print(rest, darkness)
+    rest,_ = without_circles(rest, pen_width(rest))
     return stroke_score(rest)
 
 # %% ../../nbs/core/colours.ipynb #col-cross

@@ -6,12 +6,13 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['PAPER_WINDOWS', 'MIN_PAPER_WINDOW', 'EDGE_SHARE', 'COARSE_SIDE', 'COARSE_WINDOWS', 'DESK_BRIGHTNESS', 'DESK_BORDERS',
-           'MIN_INK_CONTRAST', 'MIN_CONTRAST_TO_NOISE', 'MAX_DARK_SHARE', 'MIN_COHERENCE',
-           'DEVIATION_PER_MEDIAN_DISTANCE', 'PALE_CONTRAST', 'MIN_PALE_CONTRAST', 'BROAD_PAPER', 'BROAD_PIXEL',
-           'MAX_BROAD_BRIGHTNESS', 'GRAIN_BLUR', 'MIN_GRAINS', 'JOINED_SHARE', 'MAX_BLUR', 'MIN_EDGE_PIXELS',
-           'MIN_SLOPE', 'MOST_BLUR', 'SHARPEN_ROUNDS', 'SHARPEN_STEP', 'SHARPEN_WIDTH', 'OUTLINE_SHARE', 'Light',
-           'even_light', 'dark_parts', 'edge_bands', 'with_broad_strokes', 'unbroken', 'blur_of', 'in_focus']
+__all__ = ['PAPER_WINDOWS', 'MIN_PAPER_WINDOW', 'MAX_WHOLE_SIDE', 'EDGE_SHARE', 'COARSE_SIDE', 'COARSE_WINDOWS',
+           'DESK_BRIGHTNESS', 'DESK_BORDERS', 'MIN_INK_CONTRAST', 'MIN_CONTRAST_TO_NOISE', 'MAX_DARK_SHARE',
+           'MIN_COHERENCE', 'DEVIATION_PER_MEDIAN_DISTANCE', 'PALE_CONTRAST', 'MIN_PALE_CONTRAST', 'BROAD_PAPER',
+           'BROAD_PIXEL', 'MAX_BROAD_BRIGHTNESS', 'GRAIN_BLUR', 'MIN_GRAINS', 'JOINED_SHARE', 'MAX_BLUR',
+           'MIN_EDGE_PIXELS', 'MIN_SLOPE', 'MOST_BLUR', 'SHARPEN_ROUNDS', 'SHARPEN_STEP', 'SHARPEN_WIDTH',
+           'OUTLINE_SHARE', 'Light', 'even_light', 'dark_parts', 'edge_bands', 'with_broad_strokes', 'unbroken',
+           'blur_of', 'outlined', 'in_focus']
 
 # %% ../../nbs/core/light.ipynb #light-imp
 from typing import NamedTuple
@@ -25,8 +26,11 @@ from .masks import grey_of, shrunk, dilated, eroded, closed, pen_width, pieces_o
 # Strokes narrower than the longer side divided by this are filled with paper; shadows are wider.
 PAPER_WINDOWS = 22
 
-# The window is never smaller, pixels: on a small scan a pen is wide.
-MIN_PAPER_WINDOW = 15
+# The window is never smaller, pixels: on a small scan a scribble is as wide as a window of 15.
+MIN_PAPER_WINDOW = 31
+
+# Scans with a longer side are filled at half the size, pixels.
+MAX_WHOLE_SIDE = 600
 
 def _filled(rgb, window):
     "Everything dark and narrower than a window filled from its surroundings"
@@ -35,12 +39,13 @@ def _filled(rgb, window):
     return cv2.blur(filled, (3,3))
 
 def _paper(rgb):
-    "The empty paper under each pixel, shape (H,W,3), uint8, estimated at half the size"
+    "The empty paper under each pixel, shape (H,W,3), uint8; of large scans estimated at half the size"
     height,width = rgb.shape[:2]
-    half = shrunk(rgb, (max(height, width)+1)//2) if min(height, width)>40 else rgb
-    window = max(MIN_PAPER_WINDOW, max(height, width)//PAPER_WINDOWS)
-    filled = _filled(half, window*half.shape[1]//width)
-    return cv2.resize(filled, (width,height))
+    side = max(height, width)
+    window = max(MIN_PAPER_WINDOW, side//PAPER_WINDOWS)
+    if side<=MAX_WHOLE_SIDE: return _filled(rgb, window)
+    half = shrunk(rgb, (side+1)//2)
+    return cv2.resize(_filled(half, window//2), (width,height))
 
 # %% ../../nbs/core/light.ipynb #light-edges
 # What lies along an edge of the scan covers at least this share of the edge.
@@ -268,6 +273,16 @@ def blur_of(
     height = np.median(grey[~mask])-np.median(grey[mask])
     return float(min(height/(np.sqrt(2*np.pi)*slope), MOST_BLUR))
 
+# %% ../../nbs/core/light.ipynb #light-outlined
+def outlined(
+    mask:np.ndarray, # Ink, shape (H,W), bool
+    darkness:np.ndarray, # Grey levels below the paper, shape (H,W), uint8
+    share:float, # Of the darkest ink within a pen's width, in (0,1)
+)->np.ndarray: # shape (H,W), bool
+    "The ink without its paler edges"
+    ink = np.where(mask, darkness, 0).astype('uint8')
+    return mask & (ink>=share*_darkest_near(ink, mask))
+
 # %% ../../nbs/core/light.ipynb #light-focus
 # Rounds of sharpening, the share of the loss that a round puts back, and the width of the bell curve
 # over the one that was measured at the strokes, which blur each other
@@ -289,6 +304,4 @@ def in_focus(
 )->np.ndarray: # shape (H,W), bool
     "The dark parts of a blurred page, as wide as they are on paper"
     sharp = _sharpened(grey, blur)
-    mask = dark_parts(sharp)
-    darkness = 255-sharp
-    return mask & (darkness>=OUTLINE_SHARE*_darkest_near(darkness, mask))
+    return outlined(dark_parts(sharp), 255-sharp, OUTLINE_SHARE)

@@ -14,14 +14,14 @@ __all__ = ['MAX_THICKNESS_IN_PENS', 'MIN_THICKNESS_LIMIT', 'MAX_THICKNESS_LIMIT'
            'STEADY_SAGITTA_SHARE', 'STEADY_SAGITTA', 'RULED_STRAIGHT_SUM', 'RULED_WOBBLE', 'RULED_UNSTEADINESS',
            'RULED_SUM', 'RULED_SAGITTA_SHARE', 'MAX_EDGE_DISTANCE', 'OTHER_INK_DARKNESS', 'OTHER_INK_PENS',
            'MIN_PARALLEL_DISTANCE', 'MAX_THICKNESS_DIFFERENCE', 'RISE_DIFFERENCE_SHARE', 'RISE_DIFFERENCE',
-           'CORNER_REACH', 'MIN_PARALLELS', 'MIN_LEVEL_SHARE', 'MIN_SHOWN_SHARE', 'MAX_SIBLINGS', 'OFFSET_WINDOW',
-           'SAME_OFFSET', 'SIBLING_REACH', 'SIBLING_RISE_SHARE', 'SIBLING_RISE', 'SIBLING_THICKNESS_DIFFERENCE',
-           'SIBLING_DARKNESS', 'OFFSET_REACH', 'MIN_HIDDEN_RUN', 'KNOWN_REACH', 'MIN_SHARE_ALONG', 'EXTRA_LENGTH',
-           'EXTRA_WIDTH', 'THROUGH_SHARE', 'MIN_REST_SHARE', 'MAX_OFF_CIRCLE', 'RING_REACH', 'RING_REACH_SHARE',
-           'MAX_OFF_MEDIAN', 'MAX_OFF_MEDIAN_SHARE', 'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES', 'MIN_RADIUS',
-           'MIN_SMALL_RADIUS', 'MAX_RADIUS_SHARE', 'HOUGH', 'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE',
-           'MAX_RING_WOBBLE', 'SAME_CENTRE', 'SAME_RADIUS', 'MIN_REST_OF_CIRCLES', 'Line', 'without_lines',
-           'without_circles']
+           'CORNER_REACH', 'MIN_SHARE_ALONG', 'EXTRA_LENGTH', 'EXTRA_WIDTH', 'OUTER_SHARE', 'MIN_PARALLELS',
+           'MIN_LEVEL_SHARE', 'MIN_SHOWN_SHARE', 'MAX_SIBLINGS', 'OFFSET_WINDOW', 'SAME_OFFSET', 'SIBLING_REACH',
+           'SIBLING_RISE_SHARE', 'SIBLING_RISE', 'SIBLING_THICKNESS_DIFFERENCE', 'SIBLING_DARKNESS', 'OFFSET_REACH',
+           'MIN_HIDDEN_RUN', 'KNOWN_REACH', 'CROSSING_SLANTS', 'LINE_EDGE', 'THROUGH_SHARE', 'MIN_REST_SHARE',
+           'MAX_OFF_CIRCLE', 'RING_REACH', 'RING_REACH_SHARE', 'MAX_OFF_MEDIAN', 'MAX_OFF_MEDIAN_SHARE',
+           'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES', 'MIN_RADIUS', 'MIN_SMALL_RADIUS', 'MAX_RADIUS_SHARE', 'HOUGH',
+           'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE', 'MAX_RING_WOBBLE', 'SAME_CENTRE', 'SAME_RADIUS',
+           'MIN_REST_OF_CIRCLES', 'Line', 'without_lines', 'without_circles']
 
 # %% ../../nbs/core/lines.ipynb #lines-imp
 from typing import NamedTuple
@@ -310,7 +310,7 @@ def _measured(strip, middle, curve, search):
                len(run)/length, sagitta)
     return Line(middle+curve, int(run[0]), int(run[-1]), *map(float, numbers))
 
-# %% ../../nbs/core/lines.ipynb #lines-along
+# %% ../../nbs/core/lines.ipynb #lines-beside
 # Rows around a proposed straight line in which a bent one is looked for, beside its own reach.
 STRIP_REACH = 9
 
@@ -401,11 +401,18 @@ def _page(mask, darkness, outside, pen):
 # a share of the width.
 MAX_EDGE_DISTANCE = 0.02
 
+def _rises_off(line, column, reach, height):
+    "Does a line that ends at a column run off the page above or below, `reach` columns further on?"
+    inside = column+reach if column==line.first else column-reach
+    row_beyond = 2*line.curve[column]-line.curve[inside]
+    return not 0<=row_beyond<height
+
 def _leaves_page(line, column, outside):
     "Is an end of a line, at some column, at the edge of the page or of the paper?"
     height,width = outside.shape
     reach = int(MAX_EDGE_DISTANCE*width)+1
     if column<reach or column>=width-reach: return True
+    if _rises_off(line, column, 2*reach, height): return True
     row = np.rint(line.curve[column]).clip(0, height-1).astype(int)
     return outside[row,max(0, column-2*reach):column+2*reach].any()
 
@@ -468,6 +475,45 @@ def _is_at_corners(line, others):
     "Does each end of a line meet another line?"
     return _meets(line, line.first, others) and _meets(line, line.last, others)
 
+# %% ../../nbs/core/lines.ipynb #lines-along
+# A piece belongs to a line if this share of its pixels lies along the line.
+MIN_SHARE_ALONG = 0.95
+
+# What lies along a line may be so many pixels longer at each end than it was measured, and wider on each side.
+EXTRA_LENGTH = 20
+EXTRA_WIDTH = 3
+
+def _along(lines, shape):
+    "The pixels on lines and just beside them, shape (H,W), bool"
+    height,width = shape
+    region = np.zeros(shape, bool)
+    for line in lines:
+        columns = np.arange(max(0, line.first-EXTRA_LENGTH), min(width, line.last+EXTRA_LENGTH))
+        reach = int(line.thickness/2)+EXTRA_WIDTH
+        rows = np.rint(line.curve[columns]).astype(int)+np.arange(-reach, reach+1)[:,None]
+        region[rows.clip(0, height-1),columns] = True
+    return region
+
+# %% ../../nbs/core/lines.ipynb #lines-apart
+# The other ink ends where all but this share of its pixels lie on one side.
+OUTER_SHARE = 0.01
+
+def _sticks_out(line, page):
+    "Does a line reach beyond the rest of the ink on both sides?"
+    rest = page.mask&~_along([line], page.mask.shape)
+    if not rest.any(): return True
+    columns = np.nonzero(rest)[1]
+    left,right = np.quantile(columns, (OUTER_SHARE,1-OUTER_SHARE))
+    return line.first<left and line.last>right
+
+def _stands_apart(line, page):
+    "Does no stroke hang on a line?"
+    along = _along([line], page.mask.shape)
+    pieces = pieces_of(page.mask)
+    on_line = pieces.pixels_in(along)
+    touched = on_line>0
+    return on_line[touched].sum()>=MIN_SHARE_ALONG*pieces.area[touched].sum()
+
 # %% ../../nbs/core/lines.ipynb #lines-taken
 # A steady line is one of ruled paper if it has so many parallels.
 MIN_PARALLELS = 2
@@ -475,18 +521,25 @@ MIN_PARALLELS = 2
 # A level line that ends on the page is ruled if it is longer than this share of its width.
 MIN_LEVEL_SHARE = 0.4
 
+def _is_one_of(line, family):
+    "Has a line two parallels in a family of lines?"
+    n_parallels = sum(_are_parallel(line, other) for other in family if other is not line)
+    return n_parallels>=MIN_PARALLELS
+
 def _is_to_go(line, through, across, page, level):
     "Has a ruler drawn this line? `through` are steady lines that run off the page"
     ruled = _is_ruled(line)
     if _is_steady(line) and _runs_through(line, page.outside):
-        n_parallels = sum(_are_parallel(line, other) for other in through if other is not line)
-        if ruled or n_parallels>=MIN_PARALLELS or _is_other_ink(line, page): return True
-    long_level = level and line.length>MIN_LEVEL_SHARE*len(line.curve)
-    return ruled and (long_level or _is_at_corners(line, across))
+        if ruled or _is_other_ink(line, page) or _is_one_of(line, through): return True
+    if not ruled: return False
+    if _is_at_corners(line, across): return True
+    is_long = level and line.length>MIN_LEVEL_SHARE*len(line.curve)
+    return is_long and (_sticks_out(line, page) or _stands_apart(line, page))
 
 def _drawn_by_ruler(lines, across, page, level):
     "Those of the lines of a page that a ruler drew; `level` is False on a transposed page"
-    through = [line for line in lines if _is_steady(line) and _runs_through(line, page.outside)]
+    steady = [line for line in lines if _is_steady(line)]
+    through = [line for line in steady if _runs_through(line, page.outside)]
     across = [line for line in across if _is_ruled(line)]
     return [line for line in lines if _is_to_go(line, through, across, page, level)]
 
@@ -598,37 +651,54 @@ def _hidden_lines(lines, page):
         found += siblings
     return found
 
+# %% ../../nbs/core/lines.ipynb #lines-slanted
+# Slants of the strokes that cross a line: columns to the right for each row down
+CROSSING_SLANTS = 0, 0.5, -0.5, 1, -1, 2, -2
+
+def _slanted_window(height, slant):
+    "A straight stroke one pixel wide, shape (height,width), uint8"
+    reach = int(abs(slant)*height/2)
+    window = np.zeros((height,2*reach+1), np.uint8)
+    half = slant*(height-1)/2
+    cv2.line(window, (round(reach-half),0), (round(reach+half),height-1), 1)
+    return window
+
+def _joined(ink, height):
+    "Ink with gaps of less than `height` rows filled where a straight stroke joins both sides"
+    page,joined = ink.view('uint8'), ink.copy()
+    for slant in CROSSING_SLANTS:
+        window = _slanted_window(height, slant)
+        closed_gaps = cv2.morphologyEx(page, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_CONSTANT,
+                                       borderValue=0)
+        joined |= closed_gaps.view(bool)
+    return joined
+
 # %% ../../nbs/core/lines.ipynb #lines-erase
+# The edge of a line is blurred by so many pixels on each side.
+LINE_EDGE = 1
+
+def _running_in(ink, n):
+    "The first n rows of a strip as far as ink runs into them from the row before; shape (n,width)"
+    return np.logical_and.accumulate(ink[:n+1])[1:]
+
 def _ink_of(line, mask):
     "The pixels that are a line's alone and no stroke's: their rows and columns"
     columns = np.arange(line.first, line.last+1)
     middle = np.rint(line.curve[columns]).astype(int)
-    reach = int(np.ceil(line.thickness/2))+2
-    strip,rows = _strip(mask, middle, columns, reach)
-    crossed = dilated(strip[[0,-1]], 1, 2*reach-1).all(0) # ink enters above and leaves below
-    own = strip&~crossed
-    own[[0,-1]] = False
-    return rows[own], np.broadcast_to(columns, own.shape)[own]
+    reach = int(np.ceil(line.thickness/2))+LINE_EDGE
+    far = 2*reach+3 # so many rows tell what joins what
+    strip,rows = _strip(mask, middle, columns, far)
+    near = slice(far-reach, far+reach+1)
+    strokes = strip.copy()
+    strokes[near] = False
+    strokes = _joined(strokes, 2*reach+3)
+    above,below = strip[far-reach-1:], strip[far+reach+1::-1]
+    strokes[near][:LINE_EDGE] |= _running_in(above, LINE_EDGE)
+    strokes[near][::-1][:LINE_EDGE] |= _running_in(below, LINE_EDGE)
+    own = (strip&~strokes)[near]
+    return rows[near][own], np.broadcast_to(columns, own.shape)[own]
 
 # %% ../../nbs/core/lines.ipynb #lines-along-lines
-# A piece goes with a line if this share of its pixels lies along the line …
-MIN_SHARE_ALONG = 0.95
-
-# … which may be so many pixels longer at each end than it was measured, and wider on each side.
-EXTRA_LENGTH = 20
-EXTRA_WIDTH = 3
-
-def _along(lines, shape):
-    "The pixels on lines and just beside them, shape (H,W), bool"
-    height,width = shape
-    region = np.zeros(shape, bool)
-    for line in lines:
-        columns = np.arange(max(0, line.first-EXTRA_LENGTH), min(width, line.last+EXTRA_LENGTH))
-        reach = int(line.thickness/2)+EXTRA_WIDTH
-        rows = np.rint(line.curve[columns]).astype(int)+np.arange(-reach, reach+1)[:,None]
-        region[rows.clip(0, height-1),columns] = True
-    return region
-
 def _erased(mask, lines):
     "The mask without lines and their crumbs"
     rest = mask.copy()
