@@ -30,7 +30,7 @@ from siamese_sig.core.light import (
     EDGE_SHARE, MAX_BLUR, blur_of, dark_parts, edge_bands, even_light, in_focus, outlined, unbroken,
     with_broad_strokes)
 from .print import crosses_print, print_share, without_dotted_lines, without_print
-from .lines import without_circles, without_lines
+from .lines import without_circles, without_fragments, without_lines
 from .colours import one_ink, stroke_score
 
 # %% ../../nbs/core/ink.ipynb #ink-scraps
@@ -186,7 +186,7 @@ def _cleaned(dark, min_speck):
         mask,_ = without_dotted_lines(mask)
         mask,more_rows = without_print(mask, darkness)
         rows = rows+more_rows
-    mask = _without_scraps(mask)
+    mask = _without_scraps(without_fragments(mask, darkness))
     return _Cleaned(_without_specks(mask, min_speck), rows, lines_left, dropped)
 
 # %% ../../nbs/core/ink.ipynb #ink-doubt
@@ -335,8 +335,8 @@ MAX_PEN = 10
 # Blurrier pages are told to be out of focus, pixels; less is mended and not worth a word.
 MAX_TOLD_BLUR = 1.7
 
-# Below this diagonal, pixels, a signature has few: EER 24 % at 150, 18 % at 200, 17 % at full size.
-FEW_PIXELS_DIAGONAL = 160
+# Below this diagonal, pixels, a signature has few: EER 29 % at 110, 24 % at 150, 17 % at full size.
+FEW_PIXELS_DIAGONAL = 130
 
 # Ink that is slim and lies at more than this angle (degrees) lies askew.
 MAX_ANGLE,MAX_ASKEW_SLIMNESS = 35, 0.45

@@ -15,13 +15,14 @@ __all__ = ['MAX_THICKNESS_IN_PENS', 'MIN_THICKNESS_LIMIT', 'MAX_THICKNESS_LIMIT'
            'RULED_SUM', 'RULED_SAGITTA_SHARE', 'MAX_EDGE_DISTANCE', 'OTHER_INK_DARKNESS', 'OTHER_INK_PENS',
            'MIN_PARALLEL_DISTANCE', 'MAX_THICKNESS_DIFFERENCE', 'RISE_DIFFERENCE_SHARE', 'RISE_DIFFERENCE',
            'CORNER_REACH', 'MIN_SHARE_ALONG', 'EXTRA_LENGTH', 'EXTRA_WIDTH', 'OUTER_SHARE', 'MIN_PARALLELS',
-           'MIN_LEVEL_SHARE', 'MIN_SHOWN_SHARE', 'MAX_SIBLINGS', 'OFFSET_WINDOW', 'SAME_OFFSET', 'SIBLING_REACH',
-           'SIBLING_RISE_SHARE', 'SIBLING_RISE', 'SIBLING_THICKNESS_DIFFERENCE', 'SIBLING_DARKNESS', 'OFFSET_REACH',
-           'MIN_HIDDEN_RUN', 'KNOWN_REACH', 'CROSSING_SLANTS', 'LINE_EDGE', 'THROUGH_SHARE', 'MIN_REST_SHARE',
-           'MAX_OFF_CIRCLE', 'RING_REACH', 'RING_REACH_SHARE', 'MAX_OFF_MEDIAN', 'MAX_OFF_MEDIAN_SHARE',
-           'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES', 'MIN_RADIUS', 'MIN_SMALL_RADIUS', 'MAX_RADIUS_SHARE', 'HOUGH',
-           'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE', 'MAX_RING_WOBBLE', 'SAME_CENTRE', 'SAME_RADIUS',
-           'MIN_REST_OF_CIRCLES', 'Line', 'without_lines', 'without_circles']
+           'MIN_LEVEL_SHARE', 'BENT_SAGITTA_SHARE', 'MIN_SHOWN_SHARE', 'MAX_SIBLINGS', 'OFFSET_WINDOW', 'SAME_OFFSET',
+           'SIBLING_REACH', 'SIBLING_RISE_SHARE', 'SIBLING_RISE', 'SIBLING_THICKNESS_DIFFERENCE', 'SIBLING_DARKNESS',
+           'OFFSET_REACH', 'MIN_HIDDEN_RUN', 'KNOWN_REACH', 'CROSSING_SLANTS', 'LINE_EDGE', 'THROUGH_SHARE',
+           'MIN_REST_SHARE', 'FRAGMENT_SHARE', 'MIN_FRAGMENT', 'FRAGMENT_WOBBLE', 'FRAGMENT_DARKNESS',
+           'PARALLEL_SLOPES', 'MAX_OFF_CIRCLE', 'RING_REACH', 'RING_REACH_SHARE', 'MAX_OFF_MEDIAN',
+           'MAX_OFF_MEDIAN_SHARE', 'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES', 'MIN_RADIUS', 'MIN_SMALL_RADIUS',
+           'MAX_RADIUS_SHARE', 'HOUGH', 'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE', 'MAX_RING_WOBBLE', 'SAME_CENTRE',
+           'SAME_RADIUS', 'MIN_REST_OF_CIRCLES', 'Line', 'without_lines', 'without_fragments', 'without_circles']
 
 # %% ../../nbs/core/lines.ipynb #lines-imp
 from typing import NamedTuple
@@ -369,12 +370,12 @@ def _is_steady(line):
     return (line.wobble<STEADY_WOBBLE and line.unsteadiness<STEADY_UNSTEADINESS
             and line.sagitta<=max_sagitta)
 
-def _is_ruled(line):
+def _is_ruled(line, max_sagitta_share=RULED_SAGITTA_SHARE):
     "Has a ruler drawn this line? A hand is not so exact"
     if line.straight_wobble+line.unsteadiness<RULED_STRAIGHT_SUM: return True
     return (line.wobble<RULED_WOBBLE and line.unsteadiness<RULED_UNSTEADINESS
             and line.wobble+line.unsteadiness<RULED_SUM
-            and line.sagitta<=RULED_SAGITTA_SHARE*line.length)
+            and line.sagitta<=max_sagitta_share*line.length)
 
 # %% ../../nbs/core/lines.ipynb #lines-page
 class _Page(NamedTuple):
@@ -521,6 +522,9 @@ MIN_PARALLELS = 2
 # A level line that ends on the page is ruled if it is longer than this share of its width.
 MIN_LEVEL_SHARE = 0.4
 
+# A line to sign on, which sticks out on both sides, may be bent so much: sagitta over length.
+BENT_SAGITTA_SHARE = 0.012
+
 def _is_one_of(line, family):
     "Has a line two parallels in a family of lines?"
     n_parallels = sum(_are_parallel(line, other) for other in family if other is not line)
@@ -531,10 +535,10 @@ def _is_to_go(line, through, across, page, level):
     ruled = _is_ruled(line)
     if _is_steady(line) and _runs_through(line, page.outside):
         if ruled or _is_other_ink(line, page) or _is_one_of(line, through): return True
-    if not ruled: return False
-    if _is_at_corners(line, across): return True
-    is_long = level and line.length>MIN_LEVEL_SHARE*len(line.curve)
-    return is_long and (_sticks_out(line, page) or _stands_apart(line, page))
+    if ruled and _is_at_corners(line, across): return True
+    if not level or line.length<=MIN_LEVEL_SHARE*len(line.curve): return False
+    if _is_ruled(line, BENT_SAGITTA_SHARE) and _sticks_out(line, page): return True
+    return ruled and _stands_apart(line, page)
 
 def _drawn_by_ruler(lines, across, page, level):
     "Those of the lines of a page that a ruler drew; `level` is False on a transposed page"
@@ -753,6 +757,51 @@ def without_lines(
         n_taken,n_left = n_taken+turned[1], n_left+turned[2]
     if n_taken==1 and rest.sum()<MIN_REST_SHARE*mask.sum(): return mask, 0, 1
     return rest, n_taken, n_left
+
+# %% ../../nbs/core/lines.ipynb #lines-fragments
+# A fragment of a line has at least this length, as a share of the page's width and in pixels, …
+FRAGMENT_SHARE,MIN_FRAGMENT = 0.06, 50
+
+# … strays from a straight line by no more than this, pixels, and is at most so dark beside the strokes.
+FRAGMENT_WOBBLE,FRAGMENT_DARKNESS = 1.2, 0.75
+
+# Parallel fragments differ in slope by no more than this.
+PARALLEL_SLOPES = 0.03
+
+def _straightness(pieces, number):
+    "Slope of a piece and how far its pixels stray from a straight line, pixels"
+    top,left = (side.start for side in pieces.box)
+    rows = slice(pieces.top[number]-top, pieces.bottom[number]-top)
+    columns = slice(pieces.left[number]-left, pieces.right[number]-left)
+    row,column = np.nonzero(pieces.label[rows,columns]==number+1)
+    fit = np.polyfit(column, row, 1)
+    return fit[0], np.std(row-np.polyval(fit, column))
+
+def _fragments(pieces, darkness, mask):
+    "Which pieces are fragments of pale parallel lines"
+    width = mask.shape[1]
+    typical = np.median(darkness[mask])
+    long = pieces.width>=max(MIN_FRAGMENT, FRAGMENT_SHARE*width)
+    candidates = np.flatnonzero(long & (pieces.height<=pieces.width*MAX_SLOPE+8))
+    slopes = {}
+    for number in candidates:
+        slope,wobble = _straightness(pieces, number)
+        own = pieces.pixels(np.arange(len(pieces))==number)
+        pale = np.median(darkness[own])<FRAGMENT_DARKNESS*typical
+        if pale and wobble<FRAGMENT_WOBBLE: slopes[number] = slope
+    found = np.zeros(len(pieces), bool)
+    for number,slope in slopes.items():
+        found[number] = sum(abs(slope-other)<PARALLEL_SLOPES for other in slopes.values())>1
+    return found
+
+def without_fragments(
+    mask:np.ndarray, # Ink, shape (H,W), bool
+    darkness:np.ndarray, # Grey levels below the paper, shape (H,W), uint8
+)->np.ndarray: # shape (H,W), bool
+    "The mask without fragments of pale ruled lines"
+    pieces = pieces_of(mask)
+    if len(pieces)<3: return mask
+    return mask & ~pieces.pixels(_fragments(pieces, darkness, mask))
 
 # %% ../../nbs/core/lines.ipynb #lines-ring
 class _Circle(NamedTuple):
