@@ -276,7 +276,7 @@ def _score_here(pairs, images, out, model, calibration, enrolled, point, band):
 def score(
     pairs:_argument(Path, "csv with the columns query and refs (joined by |), or query and writer."),
     images:_option(Path, "Folder of the images."),
-    out:_option(Path, "csv to write: the same rows with score, p_forged, verdict and error."),
+    out:_option(Path, "csv to write: the same rows with score, p_forged, verdict, notes and error."),
     enrolled:EnrolledOption=None,
     model:ModelOption=None,
     calibration:CalibrationOption=None,

@@ -99,7 +99,7 @@ def find_images(
 
 # %% ../nbs/07_score.ipynb #1b24c3a5
 QUESTIONS_PER_BLOCK = 256 # Questions that are answered together
-ANSWER_COLUMNS = ('score','p_forged','verdict','error') # Columns of an answer
+ANSWER_COLUMNS = ('score','p_forged','verdict','notes','error') # Columns of an answer
 
 def _blocks(items, size): # lists of at most so many items
     items = iter(items)
@@ -109,8 +109,8 @@ def _blocks(items, size): # lists of at most so many items
         block = list(islice(items, size))
 
 def _fields(answer): # `ANSWER_COLUMNS` of a verdict or of an error
-    if not isinstance(answer, Verdict): return '', '', '', str(answer)
-    return answer.score, answer.p_forged, answer.verdict, ''
+    if not isinstance(answer, Verdict): return '', '', '', '', str(answer)
+    return answer.score, answer.p_forged, answer.verdict, '; '.join(answer.notes), ''
 
 # %% ../nbs/07_score.ipynb #50817640
 def answers(

@@ -7,8 +7,8 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['BORDER_STRIPS', 'SCRAP_SIZE', 'SCRAP_DEPTH', 'MIN_INNER_SHARE', 'MIN_SPECK_AREA', 'STROKE_DOTS', 'MIN_DOT_SHARE',
-           'MIN_LARGEST_SHARE', 'HALF', 'NOTES', 'WORRYING', 'NOT_COMPARABLE', 'COMPARED_SIZE', 'STACKED_GAP',
-           'SIDE_GAP', 'MIN_PART_SHARE', 'MIN_LIKENESS', 'MIN_SLIMNESS', 'MIN_UNEVENNESS', 'MAX_FILL',
+           'MIN_LARGEST_SHARE', 'MIN_BLUR_IN_PENS', 'HALF', 'NOTES', 'WORRYING', 'NOT_COMPARABLE', 'COMPARED_SIZE',
+           'STACKED_GAP', 'SIDE_GAP', 'MIN_PART_SHARE', 'MIN_LIKENESS', 'MIN_SLIMNESS', 'MIN_UNEVENNESS', 'MAX_FILL',
            'MAX_PRINT_SHARE', 'MIN_DIAGONAL', 'MIN_LIGHT', 'MAX_PEN', 'MAX_TOLD_BLUR', 'FEW_PIXELS_DIAGONAL',
            'MAX_ANGLE', 'MAX_ASKEW_SLIMNESS', 'MIN_LENGTH', 'MIN_DROPPED_SHARE', 'MAX_PRINT_LEFT', 'MAX_SIDE',
            'MIN_FULL_SHARE', 'MIN_RESIZED_PEN', 'Doubt', 'doubt_notes', 'Ink', 'find_ink', 'ink_mask', 'ink_pixels',
@@ -136,6 +136,9 @@ def _light_on_dark(rgb):
     return bool(is_dark and eroded(light, window).mean()<0.02)
 
 # %% ../../nbs/core/ink.ipynb #ink-dark
+# Less blur, as a share of the pen, changes nothing.
+MIN_BLUR_IN_PENS = 0.1
+
 class _Dark(NamedTuple):
     "The dark parts of a page"
     mask:np.ndarray # shape (H,W), bool
@@ -158,7 +161,7 @@ def _dark_page(rgb):
         mask = dark_parts(grey) & ~bands
     mask,was_broken = unbroken(mask, grey)
     blur = blur_of(mask, grey)
-    if blur>MAX_BLUR: mask = in_focus(grey, blur)
+    if blur>max(MAX_BLUR, MIN_BLUR_IN_PENS*pen_width(mask)): mask = in_focus(grey, blur)
     if mask.any(): mask = with_broad_strokes(mask, grey_of(rgb), light)
     return _Dark(mask, flat, grey, light.desk|bands, light.paper, was_broken, blur)
 
