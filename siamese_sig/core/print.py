@@ -12,7 +12,7 @@ __all__ = ['MAX_DOT_HEIGHT', 'MAX_DASH_LENGTH', 'MIN_DOT_PEN', 'MAX_DOT_GAP', 'M
            'LETTER_HEIGHT_PERCENTILE', 'BASELINE_TOLERANCE', 'SHORT_ROW', 'SHORT_ROW_DEMANDS', 'LONG_ROW_DEMANDS',
            'MIN_CLOSENESS', 'MIN_HEIGHT_IN_PENS', 'BAND_ABOVE', 'BAND_BELOW', 'MAX_WORD_GAP', 'MAX_JOINS',
            'MAX_PRINT_HEIGHT', 'MIN_LOST', 'MAX_LETTERS', 'MAX_LETTER_SIZE', 'STROKE_REACH', 'TEXT_DEMANDS',
-           'without_dotted_lines', 'Row', 'without_print', 'crosses_print', 'print_share']
+           'MIN_TEXT_LETTERS', 'without_dotted_lines', 'Row', 'without_print', 'crosses_print', 'print_share']
 
 # %% ../../nbs/core/print.ipynb #print-imp
 from typing import NamedTuple
@@ -342,6 +342,9 @@ def crosses_print(
 TEXT_DEMANDS = (_Demands(slope=0.15, on_baseline=0.75, of_two_heights=0.85),
                 _Demands(slope=0.15, on_baseline=0.88, of_two_heights=0.6))
 
+# Fewer letters in a row, with nothing larger beside it, may be a short name by chance.
+MIN_TEXT_LETTERS = 6
+
 def print_share(
     mask:np.ndarray, # Where there is ink, shape (H,W), bool
     darkness:np.ndarray, # Grey levels below the paper, shape (H,W), uint8
@@ -354,5 +357,5 @@ def print_share(
     if len(letters)<MIN_LETTERS: return 0.
     printed = np.zeros(len(pieces), bool)
     for row,group in _rows_of_print(pieces, letters, TEXT_DEMANDS):
-        printed |= _in_row(pieces, row, group)
+        if len(group)>=MIN_TEXT_LETTERS: printed |= _in_row(pieces, row, group)
     return float(pieces.area[printed].sum()/pieces.area.sum())
