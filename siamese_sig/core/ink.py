@@ -25,7 +25,7 @@ from PIL import Image
 from .messages import DataError, about
 from .settings import INPUT_SIZES
 from .scan import read_rgb, scan_pixels
-from .masks import grey_of, shrunk, dilated, eroded, pen_width, pieces_of
+from .masks import grey_of, shrunk, dilated, eroded, box_of, pen_width, pieces_of
 from siamese_sig.core.light import (
     EDGE_SHARE, MAX_BLUR, blur_of, dark_parts, edge_bands, even_light, in_focus, outlined, unbroken,
     with_broad_strokes)
@@ -268,9 +268,7 @@ def _shape_of(mask):
 
 def _cropped(mask):
     "The part of the mask that holds ink"
-    rows = np.flatnonzero(mask.any(1))
-    columns = np.flatnonzero(mask.any(0))
-    return mask[rows[0]:rows[-1]+1, columns[0]:columns[-1]+1]
+    return mask[box_of(mask)]
 
 # %% ../../nbs/core/ink.ipynb #ink-several
 # Two parts are two signatures if the gap between them is this share of the smaller part, for parts one
