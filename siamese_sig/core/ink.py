@@ -7,12 +7,12 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['BORDER_STRIPS', 'SCRAP_SIZE', 'SCRAP_DEPTH', 'MIN_INNER_SHARE', 'MIN_SPECK_AREA', 'STROKE_DOTS', 'MIN_DOT_SHARE',
-           'MIN_LARGEST_SHARE', 'MIN_BLUR_IN_PENS', 'HALF', 'NOTES', 'WORRYING', 'NOT_COMPARABLE', 'COMPARED_SIZE',
-           'STACKED_GAP', 'SIDE_GAP', 'MIN_PART_SHARE', 'MIN_LIKENESS', 'MIN_SLIMNESS', 'MIN_UNEVENNESS', 'MAX_FILL',
-           'MAX_PRINT_SHARE', 'MIN_DIAGONAL', 'MIN_LIGHT', 'MAX_PEN', 'MAX_TOLD_BLUR', 'FEW_PIXELS_DIAGONAL',
-           'MAX_ANGLE', 'MAX_ASKEW_SLIMNESS', 'MIN_LENGTH', 'MIN_DROPPED_SHARE', 'MAX_PRINT_LEFT', 'MAX_SIDE',
-           'MIN_FULL_SHARE', 'MIN_RESIZED_PEN', 'Doubt', 'doubt_notes', 'Ink', 'find_ink', 'ink_mask', 'ink_pixels',
-           'preprocess', 'SeenInk', 'read_ink']
+           'MIN_LARGEST_SHARE', 'MIN_BLUR_IN_PENS', 'HALF', 'MIN_TURN', 'NOTES', 'WORRYING', 'NOT_COMPARABLE',
+           'COMPARED_SIZE', 'STACKED_GAP', 'SIDE_GAP', 'MIN_PART_SHARE', 'MIN_LIKENESS', 'MIN_SLIMNESS',
+           'MIN_UNEVENNESS', 'MAX_FILL', 'MAX_PRINT_SHARE', 'MIN_DIAGONAL', 'MIN_LIGHT', 'MAX_PEN', 'MAX_TOLD_BLUR',
+           'FEW_PIXELS_DIAGONAL', 'MAX_ANGLE', 'MAX_ASKEW_SLIMNESS', 'MIN_LENGTH', 'MIN_DROPPED_SHARE',
+           'MAX_PRINT_LEFT', 'MAX_SIDE', 'MIN_FULL_SHARE', 'MIN_RESIZED_PEN', 'levelled', 'Doubt', 'doubt_notes', 'Ink',
+           'find_ink', 'ink_mask', 'ink_pixels', 'preprocess', 'SeenInk', 'read_ink']
 
 # %% ../../nbs/core/ink.ipynb #9fc6aa2c
 from enum import IntFlag, auto
@@ -30,7 +30,7 @@ from siamese_sig.core.light import (
     EDGE_SHARE, MAX_BLUR, blur_of, dark_parts, edge_bands, even_light, in_focus, outlined, unbroken,
     with_broad_strokes)
 from .print import crosses_print, print_share, without_dotted_lines, without_print
-from .lines import without_circles, without_fragments, without_lines
+from .lines import page_turn, without_circles, without_fragments, without_lines
 from .colours import one_ink, stroke_score
 
 # %% ../../nbs/core/ink.ipynb #ink-scraps
@@ -192,6 +192,25 @@ def _cleaned(dark, min_speck):
     mask = _without_scraps(without_fragments(mask, darkness))
     return _Cleaned(_without_specks(mask, min_speck), rows, lines_left, dropped)
 
+# %% ../../nbs/core/ink.ipynb #ink-level
+# Smaller turns are left alone, degrees: a hand is not so exact.
+MIN_TURN = 2
+
+def _cropped(mask):
+    "The part of the mask that holds ink"
+    return mask[box_of(mask)]
+
+def levelled(
+    mask:np.ndarray, # Ink, shape (H,W), bool
+    turn:float, # How far its page is turned clockwise, degrees
+)->np.ndarray: # The ink alone, cropped, bool
+    "The ink of a page that lies askew, turned back"
+    ink = _cropped(mask)
+    if abs(turn)<MIN_TURN or not ink.any(): return ink
+    page = Image.fromarray(ink.astype('uint8')*255)
+    level = page.rotate(turn, Image.Resampling.BILINEAR, expand=True)
+    return _cropped(np.asarray(level)>=128)
+
 # %% ../../nbs/core/ink.ipynb #ink-doubt
 class Doubt(IntFlag):
     "What may be wrong with the ink of a page"
@@ -205,6 +224,7 @@ class Doubt(IntFlag):
     FEW_PIXELS = auto()
     ASKEW = auto()
     LITTLE_INK = auto()
+    TURNED = auto()
 
 # What is told about each
 NOTES = {
@@ -217,7 +237,8 @@ NOTES = {
     Doubt.BROAD_PEN: "a very broad pen, fine detail is lost",
     Doubt.FEW_PIXELS: "few pixels, scan it at a higher resolution",
     Doubt.ASKEW: "lies askew or on its side",
-    Doubt.LITTLE_INK: "hardly any ink, little more than a stroke"}
+    Doubt.LITTLE_INK: "hardly any ink, little more than a stroke",
+    Doubt.TURNED: "turned level, as its ruled lines are"}
 
 # With one of these a verdict is less certain than its number says.
 WORRYING = Doubt.PRINT_LEFT | Doubt.LINES_LEFT | Doubt.UNEVEN_LIGHT | Doubt.BLURRED | Doubt.FEW_PIXELS
@@ -265,10 +286,6 @@ def _shape_of(mask):
     slimness = np.sqrt(variances[0]/variances[1])
     return _Shape(diagonal, scale*len(y)/length, length/diagonal, len(y)/(height*width), slimness, angle,
                   distance.std()/max(distance.mean(), 1e-9))
-
-def _cropped(mask):
-    "The part of the mask that holds ink"
-    return mask[box_of(mask)]
 
 # %% ../../nbs/core/ink.ipynb #ink-several
 # Two parts are two signatures if the gap between them is this share of the smaller part, for parts one
@@ -353,7 +370,7 @@ MAX_PRINT_LEFT = 0.1
 
 def _light_range(dark, mask):
     "Brightness of the paper around the ink, darkest over brightest"
-    near = dark.paper[np.ix_(mask.any(1), mask.any(0))]
+    near = dark.paper[box_of(mask)][::4,::4] # paper has no detail
     lowest,highest = np.percentile(near, (5,95))
     return lowest/max(highest, 1)
 
@@ -382,6 +399,7 @@ class Ink(NamedTuple):
     mask:np.ndarray # Where the pen was, shape (H,W), bool
     doubts:Doubt # What may be wrong with it
     refusal:str # Why there is no signature; '' if there is one
+    turn:float=0. # How far the page is turned clockwise, degrees, by its ruled lines; 0 if not known
 
 # Darker than the paper on more than this share of a page without ink: it is full of something else.
 MIN_FULL_SHARE = 0.02
@@ -406,11 +424,15 @@ def _find_ink(rgb, min_speck):
     if not dark.mask.any() or _light_on_dark(rgb): return Ink(nothing, Doubt(0), _why_empty(rgb, dark))
     cleaned = _cleaned(dark, min_speck)
     if cleaned.mask.sum()<2: return Ink(nothing, Doubt(0), _why_empty(rgb, dark))
-    shape = _shape_of(cleaned.mask)
+    turn = page_turn(dark.grey, cleaned.mask, dark.outside)
+    level = levelled(cleaned.mask, turn)
+    shape = _shape_of(level)
     share_of_print = print_share(cleaned.mask, 255-dark.grey)
-    other = _not_handwriting(cleaned.mask, share_of_print, shape)
+    other = _not_handwriting(level, share_of_print, shape)
     refusal = f"not like a signature: {other}" if other else ''
-    return Ink(cleaned.mask, _doubts(dark, cleaned, share_of_print, shape), refusal)
+    doubts = _doubts(dark, cleaned, share_of_print, shape)
+    if abs(turn)>=MIN_TURN: doubts |= Doubt.TURNED
+    return Ink(cleaned.mask, doubts, refusal, turn)
 
 def find_ink(
     rgb:np.ndarray, # A scan, shape (H,W,3), uint8
@@ -458,7 +480,7 @@ def _centred(mask, size, margin):
 # %% ../../nbs/core/ink.ipynb #ink-pixels
 def _fitted(ink, size, margin):
     "The ink as a picture of a size, uint8: 255 = ink"
-    page = _centred(_cropped(ink.mask), size, margin)
+    page = _centred(levelled(ink.mask, ink.turn), size, margin)
     return np.where(page, 255, 0).astype('uint8')[...,None]
 
 def ink_pixels(

@@ -258,6 +258,10 @@ MIN_EDGE_PIXELS,MIN_SLOPE = 50, 1
 # Nothing can be brought into focus that is blurrier than this, pixels.
 MOST_BLUR = 10
 
+def _median_in(grey, region):
+    "Median grey value in a region, shape (H,W), bool"
+    return _median(cv2.calcHist([grey], [0], region.view('uint8'), [256], [0,256]))
+
 def blur_of(
     mask:np.ndarray, # From `dark_parts`, shape (H,W), bool
     grey:np.ndarray, # The page in even light, shape (H,W), uint8
@@ -270,7 +274,7 @@ def blur_of(
     slopes = np.hypot(grey[rows+1,columns]-here, grey[rows,columns+1]-here)
     slope = np.percentile(slopes, 75)
     if slope<MIN_SLOPE: return 0.
-    height = np.median(grey[~mask])-np.median(grey[mask])
+    height = _median_in(grey, ~mask)-_median_in(grey, mask)
     return float(min(height/(np.sqrt(2*np.pi)*slope), MOST_BLUR))
 
 # %% ../../nbs/core/light.ipynb #light-outlined

@@ -19,10 +19,12 @@ __all__ = ['MAX_THICKNESS_IN_PENS', 'MIN_THICKNESS_LIMIT', 'MAX_THICKNESS_LIMIT'
            'SIBLING_REACH', 'SIBLING_RISE_SHARE', 'SIBLING_RISE', 'SIBLING_THICKNESS_DIFFERENCE', 'SIBLING_DARKNESS',
            'OFFSET_REACH', 'MIN_HIDDEN_RUN', 'KNOWN_REACH', 'CROSSING_SLANTS', 'LINE_EDGE', 'THROUGH_SHARE',
            'MIN_REST_SHARE', 'FRAGMENT_SHARE', 'MIN_FRAGMENT', 'FRAGMENT_WOBBLE', 'FRAGMENT_DARKNESS',
-           'PARALLEL_SLOPES', 'MAX_OFF_CIRCLE', 'RING_REACH', 'RING_REACH_SHARE', 'MAX_OFF_MEDIAN',
-           'MAX_OFF_MEDIAN_SHARE', 'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES', 'MIN_RADIUS', 'MIN_SMALL_RADIUS',
-           'MAX_RADIUS_SHARE', 'HOUGH', 'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE', 'MAX_RING_WOBBLE', 'SAME_CENTRE',
-           'SAME_RADIUS', 'MIN_REST_OF_CIRCLES', 'Line', 'without_lines', 'without_fragments', 'without_circles']
+           'PARALLEL_SLOPES', 'SMOOTHED_LENGTH', 'SMOOTHED_HEIGHT', 'LINE_WINDOW', 'MIN_LINE_DEPTH',
+           'MIN_DEPTH_TO_NOISE', 'LINES_SHARE', 'SMOOTHED_PEN', 'MIN_CROSSED_SHARE', 'MAX_OFF_CIRCLE', 'RING_REACH',
+           'RING_REACH_SHARE', 'MAX_OFF_MEDIAN', 'MAX_OFF_MEDIAN_SHARE', 'MIN_RING_SHARE', 'HOUGH_SIDE', 'MAX_CIRCLES',
+           'MIN_RADIUS', 'MIN_SMALL_RADIUS', 'MAX_RADIUS_SHARE', 'HOUGH', 'MIN_RADIUS_IN_PENS', 'MIN_RING_COVERAGE',
+           'MAX_RING_WOBBLE', 'SAME_CENTRE', 'SAME_RADIUS', 'MIN_REST_OF_CIRCLES', 'Line', 'without_lines',
+           'without_fragments', 'page_turn', 'without_circles']
 
 # %% ../../nbs/core/lines.ipynb #lines-imp
 from typing import NamedTuple
@@ -232,7 +234,8 @@ def _polynomial(columns, offsets, degree, width):
     "The polynomial through offsets in some columns, evaluated in all, shape (width,)"
     if np.ptp(columns)<=MIN_WIDTH_SHARE_TO_BEND*width: degree = min(degree, 2)
     x = (np.arange(width)-width/2)/(width/2) # in [-1,1], where powers do not get out of hand
-    return np.polyval(np.polyfit(x[columns], offsets[columns], degree), x)
+    powers = np.vander(x, degree+1)
+    return powers@np.linalg.lstsq(powers[columns], offsets[columns])[0]
 
 # %% ../../nbs/core/lines.ipynb #lines-follow
 # The longest run spans this share of the least length of a line; its ends are not yet sure …
@@ -802,6 +805,57 @@ def without_fragments(
     pieces = pieces_of(mask)
     if len(pieces)<3: return mask
     return mask & ~pieces.pixels(_fragments(pieces, darkness, mask))
+
+# %% ../../nbs/core/lines.ipynb #lines-pale
+# The page is smoothed over so many pixels along rows and columns; no line is thicker than `LINE_WINDOW`.
+SMOOTHED_LENGTH,SMOOTHED_HEIGHT = 15, 3
+LINE_WINDOW = 13
+
+# A line is so many grey levels darker than its surroundings, and so many standard deviations of the grain.
+MIN_LINE_DEPTH = 5
+MIN_DEPTH_TO_NOISE = 2.5
+
+def _spread(values):
+    "Standard deviation, by the median distance from the median: a few lines do not change it"
+    return 1.5*np.median(abs(values-np.median(values)))
+
+def _pale_lines(grey, hidden):
+    "What is darker than the page above and below it, without what is hidden; shape (H,W), bool"
+    smooth = cv2.blur(grey, (SMOOTHED_LENGTH,SMOOTHED_HEIGHT))
+    depth = cv2.morphologyEx(smooth, cv2.MORPH_BLACKHAT, np.ones((LINE_WINDOW,1), np.uint8))
+    paper = depth[~hidden].astype('int16')
+    if not len(paper): return ~hidden
+    least = max(MIN_LINE_DEPTH, np.median(paper)+MIN_DEPTH_TO_NOISE*_spread(paper))
+    return (depth>=least)&~hidden
+
+# %% ../../nbs/core/lines.ipynb #lines-turn
+# Lines cover such a share of a ruled page.
+LINES_SHARE = 0.003, 0.25
+
+# Smoothed lines look as if this pen had drawn them, pixels, and each crosses this share of the page.
+SMOOTHED_PEN = 5
+MIN_CROSSED_SHARE = 0.5
+
+def _has_parallel(line, lines):
+    return any(_are_parallel(line, other) for other in lines if other is not line)
+
+def _slope(line):
+    "Rows a column, of the straight line nearest to a line"
+    columns = np.arange(line.first, line.last+1)
+    return np.polyfit(columns, line.curve[columns], 1)[0]
+
+def page_turn(
+    grey:np.ndarray, # The page in even light, shape (H,W), uint8
+    mask:np.ndarray, # The ink of the signature, shape (H,W), bool
+    outside:np.ndarray, # Where the desk or the edge of a scan is, shape (H,W), bool
+)->float: # Degrees, clockwise; 0 if there are no ruled lines
+    "How far a page lies askew, by its ruled lines"
+    pale = _pale_lines(grey, dilated(mask|outside, LINE_WINDOW))
+    fewest,most = LINES_SHARE
+    if not fewest<=pale.mean()<=most: return 0.
+    lines = [line for line in _lines_of(pale, SMOOTHED_PEN, MIN_CROSSED_SHARE) if _is_steady(line)]
+    slopes = [_slope(line) for line in lines if _has_parallel(line, lines)]
+    return float(np.degrees(np.arctan(np.median(slopes)))) if slopes else 0.
 
 # %% ../../nbs/core/lines.ipynb #lines-ring
 class _Circle(NamedTuple):

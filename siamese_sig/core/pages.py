@@ -155,18 +155,18 @@ def dust(pencil, height, width, rng):
 
 # %% ../../nbs/core/pages.ipynb #pages-bend
 def bent(page, truth, rng, most=6, most_askew=1):
-    "Rows bent by up to `most` pixels and turned by up to `most_askew` degrees"
+    "Rows bent by up to `most` pixels, the page turned by up to `most_askew` degrees"
     height,width = truth.shape
     x = np.linspace(0, 1, width)
     waves = np.sin(np.pi*x*rng.uniform(0.7, 1.6)+rng.uniform(0, 3))
-    rise = np.tan(np.radians(rng.uniform(-most_askew, most_askew)))*(np.arange(width)-width/2)
-    down = rng.uniform(1, most)*waves+rise
-    rows = (np.arange(height)[:,None]-down).astype('float32')
-    columns = np.broadcast_to(np.arange(width, dtype='float32'), rows.shape)
-    moved = cv2.remap(page.astype('float32'), columns, rows, cv2.INTER_LINEAR,
-                      borderMode=cv2.BORDER_REPLICATE)
-    ink = cv2.remap(truth.astype('float32'), columns, rows, cv2.INTER_LINEAR)
-    return moved, ink>0.5
+    angle = np.radians(rng.uniform(-most_askew, most_askew))
+    down = rng.uniform(1, most)*waves
+    from_middle = np.arange(height)[:,None]-height/2-down, np.arange(width)-width/2
+    rows = np.cos(angle)*from_middle[0]-np.sin(angle)*from_middle[1]+height/2
+    columns = np.cos(angle)*from_middle[1]+np.sin(angle)*from_middle[0]+width/2
+    place = columns.astype('float32'), rows.astype('float32')
+    moved = cv2.remap(page.astype('float32'), *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return moved, cv2.remap(truth.astype('float32'), *place, cv2.INTER_LINEAR)>0.5
 
 def askew(page, truth, rng): return bent(page, truth, rng, most_askew=7)
 def far_askew(page, truth, rng): return bent(page, truth, rng, most_askew=10)

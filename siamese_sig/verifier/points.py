@@ -13,9 +13,8 @@ __all__ = ['N_POINTS', 'POINT_RINGS', 'N_AROUND', 'WIDTH_RINGS', 'N_WIDTHS', 'PO
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
-from .shapes import HALF_MARGIN, N_ORIENTATIONS
+from .shapes import HALF_MARGIN, N_ORIENTATIONS, _blurred
 
 # %% ../../nbs/verifier/03_points.ipynb #7998df2e
 N_POINTS = 128
@@ -57,7 +56,7 @@ def _read(
     points:np.ndarray, # Pixels of the maps before they were halved, shape (n,2): y, x
 )->np.ndarray: # shape (C,n,places)
     "Read smoothed maps at the places of a ring around points"
-    smooth = ndimage.gaussian_filter(maps, (0,ring.smoothing,ring.smoothing), truncate=2.5)
+    smooth = np.stack([_blurred(image, ring.smoothing, 2.5) for image in maps])
     h,w = maps.shape[1:]
     y,x = ((points[:,None]+0.5)/2**ring.halvings-0.5+ring.places).transpose(2,0,1)
     y,x = y.clip(0, h-1.001),x.clip(0, w-1.001)

@@ -11,10 +11,9 @@ __all__ = ['LBP_RADII', 'LBP_CODES', 'LBP_CELLS', 'LBP_CELL_RADIUS', 'HALF_MARGI
            'PRESSURE_REACH', 'BEND_LEGS', 'TRAITS', 'ROUGHNESS_SMOOTHING']
 
 # %% ../../nbs/verifier/02_shapes.ipynb #97405884
-import numpy as np
-from scipy import ndimage
+import cv2, numpy as np
 
-from .strokes import _length, _line
+from .strokes import _length, _line, _padded, _smoothed
 
 # %% ../../nbs/verifier/02_shapes.ipynb #544c1b6b
 # Distances of the neighbours in pixels; a line is about five pixels wide
@@ -31,7 +30,7 @@ def _patterns(
 )->np.ndarray: # shape (H,W), uint8; neighbour k sets bit k
     "The local binary pattern of each pixel"
     h,w = mask.shape
-    page = np.pad(mask, r).view('uint8')
+    page = _padded(mask, r)
     code = np.zeros(mask.shape, 'uint8')
     for y,x in np.rint(_LBP_NEIGHBOURS[::-1]*r).astype(int)+r: # the highest bit first
         code = 2*code+page[y:y+h,x:x+w]
@@ -74,8 +73,7 @@ def _halved(
 )->np.ndarray: # Share of ink in 2×2 pixels, with a margin, float32 in [0,1]
     "The ink at half the size"
     h,w = mask.shape
-    margin = 2*HALF_MARGIN
-    page = np.pad(mask, ((margin,margin+h%2),(margin,margin+w%2))).view('uint8') # of even size
+    page = _padded(mask, 2*HALF_MARGIN, h%2, w%2) # of even size
     count = page[::2,::2]+page[::2,1::2]+page[1::2,::2]+page[1::2,1::2]
     return count*np.float32(0.25)
 
@@ -85,9 +83,14 @@ GRADIENT_SMOOTHING = 0.8
 # Sum of the differences of ink along y and x below which there is no edge
 MIN_GRADIENT = 0.02
 
+def _blurred(image, sigma, truncate=4):
+    "An image smoothed by a bell curve that ends at `truncate` standard deviations"
+    window = 2*int(truncate*sigma+0.5)+1
+    return cv2.GaussianBlur(image, (window,window), sigma, borderType=cv2.BORDER_REFLECT)
+
 def _gradient(half):
     "Differences of the smoothed ink two pixels apart along y and x, each of shape (H,W)"
-    smooth = ndimage.gaussian_filter(half, GRADIENT_SMOOTHING)
+    smooth = _blurred(half, GRADIENT_SMOOTHING)
     dy,dx = np.zeros_like(smooth),np.zeros_like(smooth)
     dy[1:-1] = smooth[2:]-smooth[:-2]
     dx[:,1:-1] = smooth[:,2:]-smooth[:,:-2]
@@ -165,9 +168,9 @@ def _line_orientations(
     x:np.ndarray, # Columns, shape (n,)
 )->np.ndarray: # Direction of the gradient modulo 180°, in units of 22.5°, in [0,8], shape (n,)
     "The orientation of the line at some pixels"
-    dy,dx = np.gradient(ndimage.gaussian_filter(half, GRADIENT_SMOOTHING))
+    dy,dx = np.gradient(_blurred(half, GRADIENT_SMOOTHING))
     at = y//2+HALF_MARGIN, x//2+HALF_MARGIN
-    xx,xy,yy = (ndimage.gaussian_filter(v, TENSOR_SMOOTHING)[at] for v in (dx*dx,dx*dy,dy*dy))
+    xx,xy,yy = (_blurred(v, TENSOR_SMOOTHING)[at] for v in (dx*dx,dx*dy,dy*dy))
     return 0.5*np.arctan2(2*xy, xx-yy)%np.pi*(N_ORIENTATIONS/np.pi)
 
 # %% ../../nbs/verifier/02_shapes.ipynb #501daffe
@@ -217,10 +220,9 @@ def _bends(
     leg:int, # Length of the legs, pixels
 )->np.ndarray: # Radians, 0 where the outline is straight, shape (n,)
     "How much an outline bends at each point"
-    ahead = np.roll(outline, -leg, axis=0)-outline
-    back = np.roll(outline, leg, axis=0)-outline
-    angle = np.arctan2(*ahead.T)-np.arctan2(*back.T)
-    return np.abs(angle%(2*np.pi)-np.pi)
+    around = np.concatenate([outline[-leg:], outline, outline[:leg]])
+    (y,x),(last_y,last_x) = (around[2*leg:]-outline).T, (outline-around[:-2*leg]).T # two legs
+    return np.abs(np.arctan2(y*last_x-x*last_y, y*last_y+x*last_x))
 
 def _mean_bend(outlines, leg):
     "Mean bend over all points, radians; outlines too short for two legs do not count"
@@ -249,7 +251,7 @@ def _proportions(mask):
 def _neighbours(line):
     "How many pixels of the line touch each pixel of it, in the order of `np.nonzero`"
     h,w = line.shape
-    page = np.pad(line, 1).view('uint8')
+    page = _padded(line, 1)
     around = sum(page[y:y+h,x:x+w] for y in range(3) for x in range(3))
     return around[line]-1
 
@@ -257,9 +259,10 @@ def _line_traits(mask, line):
     "Traits of the line and of its pieces"
     length = line.sum()
     neighbours = _neighbours(line)
-    depths = ndimage.distance_transform_cdt(np.pad(mask, 1), 'chessboard')[1:-1,1:-1][line]
-    pieces = ndimage.label(mask, np.ones((3,3)))[1]
-    holes = ndimage.label(~np.pad(mask, 1))[1]-1 # one is the paper around
+    page = _padded(mask, 1)
+    depths = cv2.distanceTransform(page, cv2.DIST_C, cv2.DIST_MASK_3)[1:-1,1:-1][line]
+    pieces = cv2.connectedComponents(page, connectivity=8)[0]-1 # one is the paper
+    holes = cv2.connectedComponents(1-page, connectivity=4)[0]-2 # one is the ink, one the paper around
     return {'pen': np.log(mask.sum()/length), 'pen varies': depths.std()/depths.mean(),
             'length': np.log(length/np.hypot(*mask.shape)),
             'pieces': np.log1p(pieces), 'holes': np.log1p(holes),
@@ -278,8 +281,7 @@ ROUGHNESS_SMOOTHING = 4
 
 def _roughness(outline):
     "Distance of each point of an outline from the smoothed outline, pixels"
-    smooth = ndimage.gaussian_filter1d(outline, ROUGHNESS_SMOOTHING, axis=0, mode='wrap')
-    return _length(*(outline-smooth).T)
+    return _length(*(outline-_smoothed(outline, ROUGHNESS_SMOOTHING)).T)
 
 def _outline_traits(outlines):
     "Traits of the outline"

@@ -9,11 +9,8 @@ from __future__ import annotations # types are not looked up before anybody asks
 __all__ = ['MIN_INK_LEFT', 'OPENING_STEPS', 'MIN_OUTLINE_CORNERS', 'OUTLINE_SMOOTHING', 'redraw']
 
 # %% ../../nbs/verifier/01_strokes.ipynb #29febdc0
-import functools
-
-import numpy as np
+import cv2, numpy as np
 from contourpy import contour_generator
-from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from ..core.messages import DataError
@@ -62,11 +59,10 @@ def _as_mask(
 # Ink that narrowing must leave, in pixels; otherwise the lines stay as they are
 MIN_INK_LEFT = 20
 
-def _joined_rows(mask, n, join):
-    "Join (logical or, logical and) each pixel with its neighbours in a column, `n`+1 pixels in all"
-    page = np.pad(mask, ((n,n),(0,0)))
-    shifted = [page[k:k+len(mask)] for k in range(n//2, n//2+n+1)]
-    return functools.reduce(join, shifted)
+def _padded(mask, n, below=0, right=0):
+    "The mask as uint8 with `n` pixels of paper around it, and some more below and to the right"
+    ink = np.ascontiguousarray(mask).view('uint8') # OpenCV takes no bool
+    return cv2.copyMakeBorder(ink, n, n+below, n, n+right, cv2.BORDER_CONSTANT)
 
 def redraw(
     mask:np.ndarray, # Ink, shape (H,W), bool
@@ -74,11 +70,11 @@ def redraw(
 )->np.ndarray: # shape (H+2|pixels|,W+2|pixels|), bool; unchanged if nearly no ink would be left
     "Redraw ink with a wider or a narrower pen"
     n = abs(pixels)
-    join = np.logical_or if pixels>0 else np.logical_and
-    page = np.pad(mask, n)
-    columns_done = _joined_rows(page, n, join)
-    redrawn = _joined_rows(columns_done.T, n, join).T
-    return redrawn if redrawn.sum()>MIN_INK_LEFT else page
+    page = _padded(mask, n)
+    morph = cv2.dilate if pixels>0 else cv2.erode
+    redrawn = morph(page, np.ones((n+1,n+1), 'uint8'), anchor=(n-n//2,n-n//2),
+                    borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return (redrawn if redrawn.sum()>MIN_INK_LEFT else page).view(bool)
 
 # %% ../../nbs/verifier/01_strokes.ipynb #fa9a2b19
 # Pixels by which lines are redrawn, one step after the other, so that thin strokes vanish
@@ -97,7 +93,7 @@ def _line(
     mask:np.ndarray, # Ink, shape (H,W), bool
 )->np.ndarray: # Is this pixel in the middle of a line? shape (H,W), bool
     "The middle of all lines, one pixel wide"
-    return skeletonize(np.pad(mask, 1))[1:-1,1:-1]
+    return skeletonize(_padded(mask, 1)>0)[1:-1,1:-1]
 
 # %% ../../nbs/verifier/01_strokes.ipynb #10330bf1
 def _log_widths(
@@ -105,7 +101,7 @@ def _log_widths(
     line:np.ndarray, # From `_line`
 )->np.ndarray: # Log of the width in pixels, for each pixel of `line` in the order of `np.nonzero`
     "How wide the line is around each pixel of its middle"
-    to_paper = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1,1:-1][line]
+    to_paper = cv2.distanceTransform(_padded(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1,1:-1][line]
     return np.log(np.maximum(2*to_paper-1, 1))
 
 # %% ../../nbs/verifier/01_strokes.ipynb #48d949d6
@@ -117,8 +113,9 @@ def _a_pixel_apart(
     outline:np.ndarray, # Corners of a closed outline, shape (n,2): y, x
 )->np.ndarray: # Points along it, shape (m,2): y, x
     "Read a closed outline at points about one pixel apart"
-    closed = np.vstack([outline, outline[:1]])
-    distance = np.r_[0, np.cumsum(_length(*np.diff(closed, axis=0).T))]
+    closed = np.concatenate([outline, outline[:1]])
+    distance = np.zeros(len(closed))
+    np.cumsum(_length(*(closed[1:]-closed[:-1]).T), out=distance[1:])
     n = max(12, int(distance[-1]))
     places = np.linspace(0, distance[-1], n, endpoint=False)
     return np.stack([np.interp(places, distance, closed[:,axis]) for axis in (0,1)], 1)
@@ -129,14 +126,20 @@ MIN_OUTLINE_CORNERS = 24
 # Standard deviation of the smoothing along an outline, pixels
 OUTLINE_SMOOTHING = 1.5
 
+def _smoothed(outline, sigma, truncate=4):
+    "A closed outline, smoothed along itself by a bell curve"
+    reach = int(truncate*sigma+0.5)
+    around = outline.take(np.arange(-reach, len(outline)+reach), axis=0, mode='wrap')
+    smooth = cv2.GaussianBlur(around, (1,2*reach+1), sigma)
+    return smooth[reach:reach+len(outline)]
+
 def _outlines(
     mask:np.ndarray, # Ink in its box, shape (H,W), bool
 )->list[np.ndarray]: # Each of shape (n,2): y, x, a pixel apart; all pixels if all are specks
     "Closed outlines of all pieces and holes"
     outlines = []
-    for corners in contour_generator(z=np.pad(mask, 1).astype('float32')).lines(0.5):
+    for corners in contour_generator(z=_padded(mask, 1).astype('float32')).lines(0.5):
         if len(corners)<MIN_OUTLINE_CORNERS: continue
         corners = corners[:-1,::-1]-1 # y, x; no margin; no last corner, which repeats the first
-        smooth = ndimage.gaussian_filter1d(corners, OUTLINE_SMOOTHING, axis=0, mode='wrap')
-        outlines.append(_a_pixel_apart(smooth))
+        outlines.append(_a_pixel_apart(_smoothed(corners, OUTLINE_SMOOTHING)))
     return outlines or [np.argwhere(mask).astype(float)]
