@@ -30,10 +30,10 @@ MIN_HUE_PIXELS = 50
 # Paler than this a pixel's hue is noise (optical density, summed over the channels).
 MIN_DENSITY = 0.25
 
-# How much light an 8-bit value of a channel stands for having been taken away (optical density).
+# Optical density (natural log) of each 8-bit value of a channel, shape (256,); that of white is 0.
 _DENSITY = np.log(256/np.arange(1, 257, dtype='float32'))
 
-# The axis is found from no more pixels than this.
+# The axis is found from every n-th pixel, fewer than twice so many.
 MAX_HUE_PIXELS = 20_000
 
 class _Hues(NamedTuple):
@@ -67,7 +67,7 @@ FULL_STROKE_PENS,MIN_STROKE_PENS = 12, 4
 def stroke_score(
     mask:np.ndarray, # shape (H,W), bool
 )->float: # Length of the strokes, pixels
-    "How much handwriting an ink may hold: the length of its connected strokes, long ones first"
+    "How much handwriting an ink may hold: the length of its connected strokes; short ones count less"
     pen = max(pen_width(mask), 1)
     pieces = pieces_of(dilated(mask, 3)) # gaps of two pixels do not part a stroke
     length = pieces.pixels_in(mask)/pen
@@ -97,10 +97,10 @@ MAX_OTHER_INKS = 3
 
 def _signature_first(hues, darkness):
     "The ink of the signature and the other one; None if neither is handwriting"
-    score = [_handwriting(ink, darkness) for ink in hues]
-    if max(score)==0: return None
-    if min(score)>SIMILAR_STROKES*max(score): score = [np.median(darkness[ink]) for ink in hues]
-    return hues if score[0]>=score[1] else hues[::-1]
+    rank = [_handwriting(ink, darkness) for ink in hues]
+    if max(rank)==0: return None
+    if min(rank)>SIMILAR_STROKES*max(rank): rank = [np.median(darkness[ink]) for ink in hues]
+    return hues if rank[0]>=rank[1] else hues[::-1]
 
 def one_ink(
     flat:np.ndarray, # The page in even light, shape (H,W,3), uint8

@@ -7,12 +7,12 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['BORDER_STRIPS', 'SCRAP_SIZE', 'SCRAP_DEPTH', 'MIN_INNER_SHARE', 'MIN_SPECK_AREA', 'STROKE_DOTS', 'MIN_DOT_SHARE',
-           'MIN_LARGEST_SHARE', 'MIN_BLUR_IN_PENS', 'HALF', 'MIN_TURN', 'NOTES', 'WORRYING', 'NOT_COMPARABLE',
-           'COMPARED_SIZE', 'STACKED_GAP', 'SIDE_GAP', 'MIN_PART_SHARE', 'MIN_LIKENESS', 'MIN_SLIMNESS',
-           'MIN_UNEVENNESS', 'MAX_FILL', 'MAX_PRINT_SHARE', 'MIN_DIAGONAL', 'MIN_LIGHT', 'MAX_PEN', 'MAX_TOLD_BLUR',
-           'FEW_PIXELS_DIAGONAL', 'MAX_ANGLE', 'MAX_ASKEW_SLIMNESS', 'MIN_LENGTH', 'MIN_DROPPED_SHARE',
-           'MAX_PRINT_LEFT', 'MAX_SIDE', 'MIN_FULL_SHARE', 'MIN_RESIZED_PEN', 'levelled', 'Doubt', 'doubt_notes', 'Ink',
-           'find_ink', 'ink_mask', 'ink_pixels', 'preprocess', 'SeenInk', 'read_ink']
+           'MIN_LARGEST_SHARE', 'MIN_BLUR_IN_PENS', 'LINED_OUTLINE_SHARE', 'MIN_TURN', 'NOTES', 'WORRYING',
+           'NOT_COMPARABLE', 'COMPARED_SIZE', 'STACKED_GAP', 'SIDE_GAP', 'MIN_PART_SHARE', 'MIN_LIKENESS',
+           'MIN_SLIMNESS', 'MIN_UNEVENNESS', 'MAX_FILL', 'MAX_PRINT_SHARE', 'MIN_DIAGONAL', 'MIN_LIGHT', 'MAX_PEN',
+           'MAX_TOLD_BLUR', 'FEW_PIXELS_DIAGONAL', 'MAX_ANGLE', 'MAX_ASKEW_SLIMNESS', 'MIN_LENGTH', 'MIN_DROPPED_SHARE',
+           'MAX_PRINT_LEFT', 'MAX_SIDE', 'MIN_FULL_SHARE', 'MIN_RESIZED_PEN', 'INK_MARGIN', 'levelled', 'Doubt',
+           'doubt_notes', 'Ink', 'find_ink', 'ink_mask', 'ink_pixels', 'preprocess', 'SeenInk', 'read_ink']
 
 # %% ../../nbs/core/ink.ipynb #9fc6aa2c
 from enum import IntFlag, auto
@@ -27,14 +27,15 @@ from .settings import INPUT_SIZES
 from .scan import read_rgb, scan_pixels
 from .masks import grey_of, shrunk, dilated, eroded, box_of, pen_width, pieces_of
 from siamese_sig.core.light import (
-    EDGE_SHARE, MAX_BLUR, blur_of, dark_parts, edge_bands, even_light, in_focus, outlined, unbroken,
+    EDGE_SHARE, SHARPENED_BLUR, blur_of, dark_parts, edge_bands, even_light, in_focus, outlined, unbroken,
     with_broad_strokes)
 from .print import crosses_print, print_share, without_dotted_lines, without_print
 from .lines import page_turn, without_circles, without_fragments, without_lines
 from .colours import one_ink, stroke_score
 
 # %% ../../nbs/core/ink.ipynb #ink-scraps
-# What lies within the longer side over this along an edge of the scan is no signature.
+# The strip along a border has the longer side over this many pixels; what runs along `EDGE_SHARE` of the
+# border within it is no signature.
 BORDER_STRIPS = 60
 
 # A scrap's diagonal is less than this share of the largest piece's …
@@ -161,16 +162,16 @@ def _dark_page(rgb):
         mask = dark_parts(grey) & ~bands
     mask,was_broken = unbroken(mask, grey)
     blur = blur_of(mask, grey)
-    if blur>max(MAX_BLUR, MIN_BLUR_IN_PENS*pen_width(mask)): mask = in_focus(grey, blur)
+    if blur>max(SHARPENED_BLUR, MIN_BLUR_IN_PENS*pen_width(mask)): mask = in_focus(grey, blur)
     if mask.any(): mask = with_broad_strokes(mask, grey_of(rgb), light)
     return _Dark(mask, flat, grey, light.desk|bands, light.paper, was_broken, blur)
 
 # %% ../../nbs/core/ink.ipynb #ink-clean
-# An edge lies at half of the darkness of its stroke.
-HALF = 0.5
+# Where lines were taken away, strokes end at this share of the darkest ink within a pen's width.
+LINED_OUTLINE_SHARE = 0.5
 
 class _Cleaned(NamedTuple):
-    "What was taken away to come to the ink"
+    "The ink, and what was taken away to come to it"
     mask:np.ndarray # shape (H,W), bool
     rows:list # Rows of print that were taken, of `Row`
     lines_left:int # Lines that look ruled and were not taken
@@ -182,7 +183,7 @@ def _cleaned(dark, min_speck):
     mask,_ = without_dotted_lines(dark.mask)
     mask,rows = without_print(mask, darkness)
     mask,n_lines,lines_left = without_lines(mask, darkness, dark.outside)
-    if n_lines: mask = outlined(mask, darkness, HALF)
+    if n_lines: mask = outlined(mask, darkness, LINED_OUTLINE_SHARE)
     mask,dropped = one_ink(dark.flat, mask, darkness)
     mask,n_rings = without_circles(mask, pen_width(mask))
     if n_lines or n_rings or dropped.any():
@@ -327,11 +328,11 @@ MAX_FILL = 0.45
 # Handwriting has less than this share of its ink in rows of print.
 MAX_PRINT_SHARE = 0.7
 
-# Below this diagonal, pixels, there is no verdict: four in five genuine signatures would be refused
+# Below this diagonal, pixels, there is no verdict: four in five genuine signatures would be taken for forged
 # (`sign_data` 001-048, the question made smaller, one reference; EER 29 %, at full size 17 %).
 MIN_DIAGONAL = 80
 
-def _not_handwriting(mask, share_of_print, shape):
+def _refusal_reason(mask, share_of_print, shape):
     "What the ink is instead of a signature; '' for a signature"
     if shape.diagonal<MIN_DIAGONAL:
         return f"only {shape.diagonal:.0f} pixels across, scan it at a higher resolution"
@@ -428,8 +429,8 @@ def _find_ink(rgb, min_speck):
     level = levelled(cleaned.mask, turn)
     shape = _shape_of(level)
     share_of_print = print_share(cleaned.mask, 255-dark.grey)
-    other = _not_handwriting(level, share_of_print, shape)
-    refusal = f"not like a signature: {other}" if other else ''
+    reason = _refusal_reason(level, share_of_print, shape)
+    refusal = f"not like a signature: {reason}" if reason else ''
     doubts = _doubts(dark, cleaned, share_of_print, shape)
     if abs(turn)>=MIN_TURN: doubts |= Doubt.TURNED
     return Ink(cleaned.mask, doubts, refusal, turn)
@@ -478,6 +479,9 @@ def _centred(mask, size, margin):
     return page
 
 # %% ../../nbs/core/ink.ipynb #ink-pixels
+# Paper around the ink, pixels of the result
+INK_MARGIN = 4
+
 def _fitted(ink, size, margin):
     "The ink as a picture of a size, uint8: 255 = ink"
     page = _centred(levelled(ink.mask, ink.turn), size, margin)
@@ -486,10 +490,10 @@ def _fitted(ink, size, margin):
 def ink_pixels(
     rgb:np.ndarray, # A scan, shape (H,W,3), uint8
     size:tuple[int,int]=INPUT_SIZES['ink'], # (height, width) wanted, pixels
-    margin:int=4, # Paper around the ink, pixels of the result
+    margin:int=INK_MARGIN, # Paper around the ink, pixels of the result
     speck:int=MIN_SPECK_AREA # Connected pieces with fewer pixels are dust
 )->np.ndarray: # shape (*size,1), uint8: 255 = ink, 0 = paper, nothing between
-    "The ink of a scan alone: cropped, aspect kept, centred"
+    "The ink of a scan alone: turned level, cropped, aspect kept, centred"
     ink = find_ink(shrunk(rgb, MAX_SIDE), speck)
     if not ink.mask.any(): raise DataError(ink.refusal)
     return _fitted(ink, size, margin)
@@ -525,5 +529,5 @@ def read_ink(
         if ink.refusal: raise DataError(ink.refusal)
     except DataError as e: raise about(path, e) from None
     size = size or INPUT_SIZES[input]
-    pixels = _fitted(ink, size, 4) if input=='ink' else scan_pixels(rgb, size)
+    pixels = _fitted(ink, size, INK_MARGIN) if input=='ink' else scan_pixels(rgb, size)
     return SeenInk(pixels, ink.doubts)

@@ -9,8 +9,8 @@ from __future__ import annotations # types are not looked up before anybody asks
 __all__ = ['PAPER_WINDOWS', 'MIN_PAPER_WINDOW', 'MAX_WHOLE_SIDE', 'EDGE_SHARE', 'COARSE_SIDE', 'COARSE_WINDOWS',
            'DESK_BRIGHTNESS', 'DESK_BORDERS', 'MIN_INK_CONTRAST', 'MIN_CONTRAST_TO_NOISE', 'MAX_DARK_SHARE',
            'MIN_COHERENCE', 'DEVIATION_PER_MEDIAN_DISTANCE', 'PALE_CONTRAST', 'MIN_PALE_CONTRAST', 'BROAD_PAPER',
-           'BROAD_PIXEL', 'MAX_BROAD_BRIGHTNESS', 'GRAIN_BLUR', 'MIN_GRAINS', 'JOINED_SHARE', 'MAX_BLUR',
-           'MIN_EDGE_PIXELS', 'MIN_SLOPE', 'MOST_BLUR', 'SHARPEN_ROUNDS', 'SHARPEN_STEP', 'SHARPEN_WIDTH',
+           'BROAD_PIXEL', 'MAX_BROAD_BRIGHTNESS', 'GRAIN_BLUR', 'MIN_GRAINS', 'JOINED_SHARE', 'SHARPENED_BLUR',
+           'MIN_EDGE_PIXELS', 'MIN_SLOPE', 'MAX_MEASURED_BLUR', 'SHARPEN_ROUNDS', 'SHARPEN_STEP', 'SHARPEN_WIDTH',
            'OUTLINE_SHARE', 'Light', 'even_light', 'dark_parts', 'edge_bands', 'with_broad_strokes', 'unbroken',
            'blur_of', 'outlined', 'in_focus']
 
@@ -199,8 +199,8 @@ def edge_bands(
     return dilated(_along_edges(core), thick+7) if core.any() else core
 
 # %% ../../nbs/core/light.ipynb #light-broad
-# A broad stroke's inside: so far at most from the ink's brightness towards the paper's, for what was
-# taken for paper and for the pixel itself
+# The inside of a broad stroke is no lighter than this, as a fraction of the way from ink (0) to paper (1):
+# what was taken for its paper, and the pixel itself
 BROAD_PAPER,BROAD_PIXEL = 0.25, 0.4
 
 # Above this fraction of the paper's brightness there is no dark ink whose inside could be missing.
@@ -242,21 +242,22 @@ def unbroken(
     grey:np.ndarray, # The page in even light, shape (H,W), uint8
 )->tuple[np.ndarray,bool]: # The mask with broken strokes joined; were there any?
     "Join the specks of pencil strokes"
-    few = JOINED_SHARE*count_pieces(mask)
-    if few<JOINED_SHARE*MIN_GRAINS or count_pieces(dilated(mask, 3))>few: return mask, False
+    n_pieces = count_pieces(mask)
+    few = JOINED_SHARE*n_pieces
+    if n_pieces<MIN_GRAINS or count_pieces(dilated(mask, 3))>few: return mask, False
     smooth = dark_parts(cv2.GaussianBlur(grey, (0,0), GRAIN_BLUR))
     if not smooth.any() or count_pieces(smooth)>few: return mask, False
     return closed(mask&smooth|skeletonize(smooth), 3), True
 
 # %% ../../nbs/core/light.ipynb #light-blur
 # Pages blurrier than this are brought into focus, pixels; scans have 0.5, sharp photographs 0.8.
-MAX_BLUR = 1.3
+SHARPENED_BLUR = 1.3
 
 # Fewer pixels along the strokes' outline tell nothing about their edges, nor do flatter slopes (grey levels).
 MIN_EDGE_PIXELS,MIN_SLOPE = 50, 1
 
-# Nothing can be brought into focus that is blurrier than this, pixels.
-MOST_BLUR = 10
+# A larger measurement of blur is cut to this, pixels.
+MAX_MEASURED_BLUR = 10
 
 def _median_in(grey, region):
     "Median grey value in a region, shape (H,W), bool"
@@ -275,7 +276,7 @@ def blur_of(
     slope = np.percentile(slopes, 75)
     if slope<MIN_SLOPE: return 0.
     height = _median_in(grey, ~mask)-_median_in(grey, mask)
-    return float(min(height/(np.sqrt(2*np.pi)*slope), MOST_BLUR))
+    return float(min(height/(np.sqrt(2*np.pi)*slope), MAX_MEASURED_BLUR))
 
 # %% ../../nbs/core/light.ipynb #light-outlined
 def outlined(

@@ -138,8 +138,8 @@ class _Votes:
 
     def winner(self):
         "The line with most votes: their number, its slope, its row in the middle of the page"
-        n_votes,slope,place = _peak(self.count)
-        return n_votes, self.slopes[slope], (place-self.margin+0.5)*CELL_HEIGHT
+        n_votes,slope_index,row_bin = _peak(self.count)
+        return n_votes, self.slopes[slope_index], (row_bin-self.margin+0.5)*CELL_HEIGHT
 
     def withdraw(self, slope, row):
         "Take back all votes of the cells along a line"
@@ -328,7 +328,7 @@ def _line_along(slope, row, search):
     return None if curve is None else _measured(strip, middle, curve, search)
 
 # %% ../../nbs/core/lines.ipynb #lines-of
-# The search ends after so many proposals that were no line.
+# The search ends when more proposals than this were no line.
 MAX_MISSES = 1
 
 # A line has ink in this share of its columns.
@@ -522,7 +522,8 @@ def _stands_apart(line, page):
 # A steady line is one of ruled paper if it has so many parallels.
 MIN_PARALLELS = 2
 
-# A level line that ends on the page is ruled if it is longer than this share of its width.
+# A level line that ends on the page only goes if it is longer than this share of the page's width, unless
+# it is the side of a box.
 MIN_LEVEL_SHARE = 0.4
 
 # A line to sign on, which sticks out on both sides, may be bent so much: sagitta over length.
@@ -534,7 +535,7 @@ def _is_one_of(line, family):
     return n_parallels>=MIN_PARALLELS
 
 def _is_to_go(line, through, across, page, level):
-    "Has a ruler drawn this line? `through` are steady lines that run off the page"
+    "Do its measurements and its surroundings suffice to take a line? `through` are steady lines that run off the page"
     ruled = _is_ruled(line)
     if _is_steady(line) and _runs_through(line, page.outside):
         if ruled or _is_other_ink(line, page) or _is_one_of(line, through): return True

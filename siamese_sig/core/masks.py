@@ -39,11 +39,11 @@ def _morphed(mask, operation, height, width):
     return changed.view(bool)
 
 def dilated(mask, height, width=None):
-    "Ink in a window of `height` x `width` pixels around each pixel? `width` is `height` if None"
+    "The mask with wider strokes: any ink in a window of `height` x `width` pixels? `width` is `height` if None"
     return _morphed(mask, cv2.MORPH_DILATE, height, width)
 
 def eroded(mask, height, width=None):
-    "Nothing but ink in a window around each pixel?"
+    "The mask with narrower strokes: nothing but ink in the window around a pixel?"
     return _morphed(mask, cv2.MORPH_ERODE, height, width)
 
 def opened(mask, height, width=None):
@@ -109,7 +109,7 @@ class Pieces(NamedTuple):
         "How many pixels of each piece lie in a region, shape (n,); `region` has shape (H,W), bool"
         return np.bincount(self.label[region[self.box]], minlength=len(self)+1)[1:]
 
-# On boxes of so many pixels two bytes number every piece, in a third of the time of four.
+# In a box of up to so many pixels two bytes number every piece, in a third of the time that four take.
 MAX_SMALL_BOX = 250_000
 
 def pieces_of(mask):

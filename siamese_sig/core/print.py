@@ -27,11 +27,10 @@ from .masks import count_pieces, pen_width, pieces_of
 def _overlapping_pairs(first, last):
     "Pairs (i,j) of the spans `first`..`last`, shape (n,), that overlap or touch, in both orders"
     order = np.argsort(first)
-    place = np.arange(len(order))
-    n_overlapped = np.searchsorted(first[order], last[order], 'right')-place-1 # of the later spans
-    earlier = np.repeat(place, n_overlapped)
-    n_before = np.repeat(np.cumsum(n_overlapped)-n_overlapped, n_overlapped)
-    later = earlier+1+np.arange(len(earlier))-n_before
+    rank = np.arange(len(order))
+    end = np.searchsorted(first[order], last[order], 'right') # behind the last span that a span overlaps
+    earlier = np.repeat(rank, end-rank-1)
+    later = np.concatenate([rank[:0], *(rank[k+1:stop] for k,stop in enumerate(end))])
     i,j = order[earlier],order[later]
     return np.r_[i,j], np.r_[j,i]
 
