@@ -12,7 +12,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 from siamese_sig.core.images import tell_unusable
-from siamese_sig.core.ink import _fitted, find_ink
+from siamese_sig.core.ink import find_ink, fitted_ink
 from siamese_sig.core.layouts import read_signatures
 from siamese_sig.core.pages import KINDS, page_of
 from siamese_sig.core.scan import read_rgb
@@ -46,7 +46,7 @@ def measured(path, kind, seed):
     ink = find_ink(scan)
     if ink.refusal:
         return None, ink.refusal
-    record = image_features(_fitted(ink, INK_SIZE, 4))
+    record = image_features(fitted_ink(ink, INK_SIZE))
     record["doubts"] = ink.doubts
     return record, ""
 

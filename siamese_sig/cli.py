@@ -8,9 +8,9 @@ from __future__ import annotations
 # %% auto #0
 __all__ = ['INK_REFUSALS', 'app', 'data_app', 'ASK_PANEL', 'OWN_PANEL', 'TRAIN_PANEL', 'DATA_PANEL', 'ModelOption',
            'CalibrationOption', 'PointOption', 'BandOption', 'EnrolledOption', 'JsonOption', 'EXIT_STATUS',
-           'EngineOption', 'WorkersOption', 'AddressOption', 'PARSERS', 'SETTINGS_PANEL', 'DEMO', 'main', 'verify',
-           'ink', 'score', 'enrol', 'forget', 'calibrate', 'train', 'evaluate', 'export', 'data_synth', 'data_kaggle',
-           'data_audit', 'cache', 'web_page', 'demo']
+           'EngineOption', 'WorkersOption', 'AddressOption', 'MAX_SURE_WIDTH', 'PARSERS', 'SETTINGS_PANEL', 'DEMO',
+           'main', 'verify', 'ink', 'score', 'enrol', 'forget', 'calibrate', 'train', 'evaluate', 'export',
+           'data_synth', 'data_kaggle', 'data_audit', 'cache', 'web_page', 'demo']
 
 # %% ../nbs/10_cli.ipynb #c6549032
 import csv, errno, inspect, json, logging, os, re, shlex, sys, traceback
@@ -23,7 +23,7 @@ import typer
 
 from .core.messages import DataError, one_line
 from .core.settings import (
-    ENGINES, EXPORT_FORMATS, INPUT_SIZES, OPERATING_POINTS, Settings)
+    ALLOWED_FAR, ENGINES, EXPORT_FORMATS, INPUT_SIZES, OPERATING_POINTS, Settings)
 from .backbones import BACKBONES
 
 # %% ../nbs/10_cli.ipynb #ink-hint
@@ -340,11 +340,29 @@ def forget(
     _say(f"{n_deleted} references of {writer} deleted from {enrolled}")
 
 # %% ../nbs/10_cli.ipynb #87a1c910
+def _calibration_in_words(k, calibration):
+    "A calibration for `k` references, and how sure it is"
+    low,high = (100*share for share in calibration['validation_eer_interval'])
+    return (f"{k:>2} references: EER {100*calibration['validation_eer']:.1f} % "
+            f"(95 % interval {low:.0f} to {high:.0f}) on {calibration['validation_pairs']:,} questions, "
+            f"threshold {calibration['threshold']:.3f}")
+
+# Wider intervals are told to be too wide to rely on, points of EER in %.
+MAX_SURE_WIDTH = 15
+
 def _calibrations_in_words(references):
-    "Calibrations by number of references, one a line"
-    return '\n'.join(
-        f"{k:>2} references: EER {100*c['validation_eer']:.1f} % on {c['validation_pairs']:,} questions, "
-        f"threshold {c['threshold']:.3f}" for k,c in references.items())
+    "Calibrations by number of references, one a line, and what they cannot tell"
+    lines = [_calibration_in_words(k, calibration) for k,calibration in references.items()]
+    first = next(iter(references.values()))
+    low,high = first['validation_eer_interval']
+    if 100*(high-low)>MAX_SURE_WIDTH: lines.append(
+        f"note: {first['validation_writers']} writers are too few to be sure of these numbers; "
+        "the bundled calibration has 200")
+    missing = [point for point in OPERATING_POINTS if point not in first['thresholds']]
+    if missing: lines.append(
+        f"note: {' and '.join(missing)} not set, which takes "
+        f"{' and '.join(f'{1/ALLOWED_FAR[point]:,.0f}' for point in missing)} forgeries at least")
+    return '\n'.join(lines)
 
 # %% ../nbs/10_cli.ipynb #d1ae065c
 @app.command(rich_help_panel=OWN_PANEL, epilog=_examples(

@@ -7,10 +7,10 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['NAMES', 'FUSIONS', 'WHAT_WAS_TESTED', 'SHORTCUT_AUC', 'far_frr', 'plot_scores', 'eer', 'threshold_at_far',
-           'frr_at_far', 'check_point', 'writer_bootstrap', 'plot_reliability', 'fit_calibration', 'probability',
-           'calibration_metrics', 'pair_metrics', 'plot_errors', 'plot_confusion', 'hardest', 'reference_trials',
-           'fuse', 'score_trials', 'calibrate_references', 'trial_metrics', 'calibrate_run', 'load_calibration',
-           'reference_metrics', 'summary_rows', 'reference_rows', 'write_report', 'evaluate_run']
+           'frr_at_far', 'check_point', 'point_threshold', 'writer_bootstrap', 'plot_reliability', 'fit_calibration',
+           'probability', 'calibration_metrics', 'pair_metrics', 'plot_errors', 'plot_confusion', 'hardest',
+           'reference_trials', 'fuse', 'score_trials', 'calibrate_references', 'trial_metrics', 'calibrate_run',
+           'load_calibration', 'reference_metrics', 'summary_rows', 'reference_rows', 'write_report', 'evaluate_run']
 
 # %% ../nbs/04_evaluate.ipynb #62f07131
 import html, json
@@ -23,7 +23,7 @@ import lazy_loader, numpy as np
 
 from .core.messages import DataError
 from .core.files import read_json, write_whole
-from .core.settings import OPERATING_POINTS, RunConfig
+from .core.settings import ALLOWED_FAR, OPERATING_POINTS, RunConfig
 from .core.layouts import read_dataset
 from .core.images import load_images, usable_pairs
 from .core.batches import index_pairs
@@ -143,10 +143,22 @@ def check_point(
 
 # %% ../nbs/04_evaluate.ipynb #25aed58e
 def _point_thresholds(score, forged):
-    "The threshold of each operating point on these pairs"
-    return {'balanced': eer(score, forged)[1],
-            'far_1': threshold_at_far(score, forged, 0.01),
-            'far_0.1': threshold_at_far(score, forged, 0.001)}
+    "The thresholds of the operating points that so many forgeries can tell"
+    thresholds = {'balanced': eer(score, forged)[1]}
+    for point,far in ALLOWED_FAR.items():
+        if far*np.count_nonzero(forged)>=1: thresholds[point] = threshold_at_far(score, forged, far)
+    return thresholds
+
+def point_threshold(
+    calibration:dict, # From `fit_calibration`
+    point:str # One of `OPERATING_POINTS`
+)->float: # Unit of `score`
+    "The threshold of an operating point; a DataError if it was not set"
+    check_point(point)
+    if point in calibration['thresholds']: return calibration['thresholds'][point]
+    raise DataError(
+        f"operating point {point}: not set; at least {1/ALLOWED_FAR[point]:,.0f} forgeries can tell it, "
+        "and this calibration saw fewer; use balanced, or calibrate on more")
 
 # %% ../nbs/04_evaluate.ipynb #126b9260
 def writer_bootstrap(
@@ -426,7 +438,7 @@ def calibrate_references(
     compare, # As in `score_trials`
     position:pd.Series, # For each index label of the images its position
     images:pd.DataFrame, # Table of images of validation writers
-    ks:tuple[int,...]=(1,3,5,10) # Numbers of references
+    ks:tuple[int,...]=tuple(range(1, 11)) # Numbers of references
 )->dict: # {'k': as `fit_calibration`, with its rule}; without a k that no writer can serve
     "Thresholds and calibration for k references: skilled forgeries against genuine signatures"
     genuine = images[~images.forged].drop_duplicates('sha256')
@@ -439,7 +451,10 @@ def calibrate_references(
         rule = 'mean' if k==1 else 'normalised'
         score = score_trials(compare, position, trials, rule)
         skilled = (trials.kind=='skilled').to_numpy()
-        calibrations[str(k)] = fit_calibration(score, skilled, balanced=True) | dict(rule=rule)
+        n_writers = trials.writer.nunique()
+        interval = writer_bootstrap(score, skilled, trials.writer, repeats=300) if n_writers>1 else (0.0,1.0)
+        calibrations[str(k)] = fit_calibration(score, skilled, balanced=True) | dict(
+            rule=rule, validation_writers=n_writers, validation_eer_interval=list(interval))
     return calibrations
 
 # %% ../nbs/04_evaluate.ipynb #d9461dd8

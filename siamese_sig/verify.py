@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['SCORE_MARGIN', 'CLOSEST_FUSED', 'WORRIED_BAND', 'MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS',
+__all__ = ['SCORE_MARGIN', 'CLOSEST_FUSED', 'WORRIED_BAND', 'COPIED', 'MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS',
            'MOST_FOLDS', 'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions',
            'where_unlike', 'paint', 'explain', 'calibrate', 'adapt']
 
@@ -23,7 +23,8 @@ from .core.files import asset, check_vacant, read_json, whole_folder, write_whol
 from .core.settings import OPERATING_POINTS
 from .core.ink import preprocess
 from .core.layouts import read_signatures
-from .evaluate import FUSIONS, calibrate_references, check_point, fuse, probability
+from .evaluate import (
+    FUSIONS, calibrate_references, check_point, fuse, point_threshold, probability)
 from .verifier.strokes import INK_SIZE
 from .verifier.record import image_features
 from .verifier.point_network import make_pair_set, point_maps
@@ -108,8 +109,9 @@ def _fuse_references(
 
 # %% ../nbs/06_verify.ipynb #a3a687fb
 def _check_calibration(calibration, n_references): # raises if a number is missing or is none
-    thresholds = [calibration['thresholds'][point] for point in OPERATING_POINTS]
-    numbers = np.array([calibration['slope'], calibration['intercept'], *thresholds], float)
+    thresholds = calibration['thresholds']
+    if 'balanced' not in thresholds or not set(thresholds)<=set(OPERATING_POINTS): raise ValueError(f'{thresholds}')
+    numbers = np.array([calibration['slope'], calibration['intercept'], *thresholds.values()], float)
     if calibration['rule'] not in FUSIONS or n_references<1 or not np.isfinite(numbers).all():
         raise ValueError(f'{n_references} references: {calibration}')
 
@@ -166,19 +168,42 @@ def _band(
     if not comparable(doubts): return 2.
     return max(band, WORRIED_BAND) if worrying(doubts) else band
 
+# %% ../nbs/06_verify.ipynb #copies-code
+COPIED = "the questioned signature is the same ink as a reference: a copy, as a pasted signature is, not written anew"
+
+def _without_copies(
+    matcher, # `EvidenceMatcher` or `RunMatcher`
+    features:np.ndarray, # shape (N,…)
+    question:list[int], # Positions: the references, and last the questioned signature
+)->tuple[list[int],list[str]]: # The question, each ink among its references once; notes
+    "Leave out copies of references, and tell of all copies"
+    *references,questioned = question
+    def is_among(row, rows):
+        return bool(rows) and matcher.copies(features, np.full(len(rows), row), np.array(rows)).any()
+    different,notes = [], []
+    for reference in references:
+        if not is_among(reference, different): different.append(reference)
+    n_copies = len(references)-len(different)
+    are_copies = 'is a copy' if n_copies==1 else 'are copies'
+    if n_copies: notes.append(
+        f"{n_copies} of {len(references)} references {are_copies} of another one: the same ink counts once")
+    if is_among(questioned, different): notes.append(COPIED)
+    return [*different,questioned], notes
+
 # %% ../nbs/06_verify.ipynb #5ac62d35
 def _decide(matcher, calibrations, features, pairs, question, point, band)->Verdict: # As `_judge_questions`
     "The answer to one question, given the scores of its pairs"
+    question,copy_notes = _without_copies(matcher, features, question)
     n_references = len(question)-1
     calibration = _calibration_for(calibrations, n_references)
     score,contributions = _fuse_references(pairs, question, calibration['rule'])
     if not np.isfinite(score): raise DataError(
         f"the score is {score}; the network or its features are damaged, nothing can be said")
-    threshold = calibration['thresholds'][point]
+    threshold = point_threshold(calibration, point)
     p_forged,p_at_threshold = (float(probability(s, calibration)) for s in (score, threshold))
     band = _band(band, matcher.doubts(features[question]))
     verdict = _verdict(score, threshold, p_forged, p_at_threshold, band)
-    notes = tuple(matcher.notes(features[question]))
+    notes = (*copy_notes, *matcher.notes(features[question]))
     return Verdict(verdict, score, p_forged, threshold, n_references, notes, contributions)
 
 # %% ../nbs/06_verify.ipynb #ea18f2b9

@@ -12,7 +12,8 @@ __all__ = ['BORDER_STRIPS', 'SCRAP_SIZE', 'SCRAP_DEPTH', 'MIN_INNER_SHARE', 'MIN
            'MIN_SLIMNESS', 'MIN_UNEVENNESS', 'MAX_FILL', 'MAX_PRINT_SHARE', 'MIN_DIAGONAL', 'MIN_LIGHT', 'MAX_PEN',
            'MAX_TOLD_BLUR', 'FEW_PIXELS_DIAGONAL', 'MAX_ANGLE', 'MAX_ASKEW_SLIMNESS', 'MIN_LENGTH', 'MIN_DROPPED_SHARE',
            'MAX_PRINT_LEFT', 'MAX_SIDE', 'MIN_FULL_SHARE', 'MIN_RESIZED_PEN', 'INK_MARGIN', 'levelled', 'Doubt',
-           'doubt_notes', 'Ink', 'find_ink', 'ink_mask', 'ink_pixels', 'preprocess', 'SeenInk', 'read_ink']
+           'doubt_notes', 'Ink', 'find_ink', 'ink_mask', 'fitted_ink', 'ink_pixels', 'preprocess', 'SeenInk',
+           'read_ink']
 
 # %% ../../nbs/core/ink.ipynb #9fc6aa2c
 from enum import IntFlag, auto
@@ -482,8 +483,12 @@ def _centred(mask, size, margin):
 # Paper around the ink, pixels of the result
 INK_MARGIN = 4
 
-def _fitted(ink, size, margin):
-    "The ink as a picture of a size, uint8: 255 = ink"
+def fitted_ink(
+    ink:Ink, # From `find_ink`
+    size:tuple[int,int], # (height, width) wanted, pixels
+    margin:int=INK_MARGIN, # Paper around the ink, pixels of the result
+)->np.ndarray: # shape (*size,1), uint8: 255 = ink
+    "The ink turned level, cropped, as large as fits"
     page = _centred(levelled(ink.mask, ink.turn), size, margin)
     return np.where(page, 255, 0).astype('uint8')[...,None]
 
@@ -496,7 +501,7 @@ def ink_pixels(
     "The ink of a scan alone: turned level, cropped, aspect kept, centred"
     ink = find_ink(shrunk(rgb, MAX_SIDE), speck)
     if not ink.mask.any(): raise DataError(ink.refusal)
-    return _fitted(ink, size, margin)
+    return fitted_ink(ink, size, margin)
 
 # %% ../../nbs/core/ink.ipynb #ba10a25e
 def preprocess(
@@ -529,5 +534,5 @@ def read_ink(
         if ink.refusal: raise DataError(ink.refusal)
     except DataError as e: raise about(path, e) from None
     size = size or INPUT_SIZES[input]
-    pixels = _fitted(ink, size, INK_MARGIN) if input=='ink' else scan_pixels(rgb, size)
+    pixels = fitted_ink(ink, size) if input=='ink' else scan_pixels(rgb, size)
     return SeenInk(pixels, ink.doubts)

@@ -7,7 +7,7 @@ from __future__ import annotations # annotations stay text, so they load nothing
 
 # %% auto #0
 __all__ = ['INPUT_SIZES', 'SPLITS', 'BATCHES', 'PRECISIONS', 'STRATEGIES', 'EXPORT_FORMATS', 'ENGINES', 'OPERATING_POINTS',
-           'Settings', 'RunConfig', 'read_config', 'other_version']
+           'ALLOWED_FAR', 'Settings', 'RunConfig', 'read_config', 'other_version']
 
 # %% ../../nbs/core/settings.ipynb #145677a0
 import json
@@ -35,6 +35,9 @@ EXPORT_FORMATS = {'onnx': '.onnx', 'litert': '.tflite'}
 ENGINES = ('local','ray')
 # How a threshold is chosen: equal error rates, or 1 % or 0.1 % of skilled forgeries accepted
 OPERATING_POINTS = ('balanced','far_1','far_0.1')
+
+# The share of skilled forgeries that a strict point may accept
+ALLOWED_FAR = {'far_1': 0.01, 'far_0.1': 0.001}
 
 # %% ../../nbs/core/settings.ipynb #986700bf
 def setting(

@@ -6,8 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['MEASURED_BY', 'ink_notes', 'worrying', 'comparable', 'EvidenceMatcher', 'OnnxNetwork', 'RunMatcher', 'kept_features',
-           'file_features', 'usable_features']
+__all__ = ['SAME_ENCODING', 'MEASURED_BY', 'ink_notes', 'worrying', 'comparable', 'EvidenceMatcher', 'OnnxNetwork', 'RunMatcher',
+           'kept_features', 'file_features', 'usable_features']
 
 # %% ../../nbs/verifier/09_matchers.ipynb #934ef6a9
 import hashlib, os
@@ -24,7 +24,7 @@ from ..core.ink import NOT_COMPARABLE, WORRYING, Doubt, SeenInk, doubt_notes, re
 from ..core.images import PIXEL_MODULES, tell_unusable
 from .strokes import INK_SIZE
 from .shapes import TRAITS
-from .record import FEATURES, image_features
+from .record import FEATURES, image_features, same_ink
 from .pens import PEN_CHANGE_LOG_RATIO, BLOT_LINE_WIDTH
 from .evidence import evidence_contributions, evidence_score, load_evidence
 
@@ -118,6 +118,8 @@ class EvidenceMatcher:
 
     def doubts(self, features)->np.ndarray: return features['doubts'] # Bits of `Doubt`, shape (N,)
 
+    def copies(self, features, a, b)->np.ndarray: return same_ink(features, a, b) # shape (P,), bool
+
     def notes(self, features)->list[str]: # Of the references and, last, the questioned signature
         return ink_notes(self.doubts(features))+self._pen_notes(features)
 
@@ -178,6 +180,9 @@ def _check_run(
                     f"(images {taken}, features {given} and {compared}); {reason}; train anew")
 
 # %% ../../nbs/verifier/09_matchers.ipynb #5f874b56
+# The encodings of one picture differ by no more than this share of their largest number.
+SAME_ENCODING = 1e-4
+
 class RunMatcher:
     "A trained network"
     dtype = np.dtype('float32') # Of a row of features; its shape is that of the encoder's output
@@ -218,6 +223,10 @@ class RunMatcher:
         return np.concatenate(scores)
 
     def doubts(self, features)->np.ndarray: return features[:,-1].astype(int) # Bits of `Doubt`, shape (N,)
+
+    def copies(self, features, a, b)->np.ndarray: # Pairs of one picture, shape (P,), bool
+        difference = np.abs(features[a,:-1]-features[b,:-1]).max(1)
+        return difference<=SAME_ENCODING*np.abs(features[a,:-1]).max(1)
 
     def notes(self, features)->list[str]: # Of the references and, last, the questioned signature
         notes,other = ink_notes(self.doubts(features)), other_version(self.config.versions)
