@@ -25,7 +25,7 @@ from siamese_sig.core.messages import progress
 from siamese_sig.core.layouts import read_images
 from siamese_sig.core.scan import read_rgb
 from siamese_sig.core.files import write_whole
-from siamese_sig.evaluate import eer, far_frr, fuse, writer_bootstrap
+from siamese_sig.evaluate import FUSIONS, eer, far_frr, fellow_logits, fuse, writer_bootstrap
 from siamese_sig.verifier.record import DISTANCES, image_features
 from siamese_sig.verifier.pens import PEN_CHANGE_LOG_RATIO
 from siamese_sig.verifier.strokes import INK_SIZE, redraw
@@ -71,13 +71,17 @@ class Real:
                 if not len(rest):
                     continue
                 asked = np.concatenate([rest, self.skilled[w], self.random[w]])
-                i, j = np.triu_indices(k, 1)
-                s = rule(m[np.ix_(asked, refs)], m[refs[i], refs[j]].mean())
+                s = rule(m[np.ix_(asked, refs)], fellow_logits(m[np.ix_(refs, refs)]))
                 out.append((s, np.repeat([0, 1, 2], [len(rest), len(self.skilled[w]), len(self.random[w])]), np.full(len(asked), w)))
         return [np.concatenate(v) for v in zip(*out)]
 
 
-RULES = {"mean": lambda s, m: s.mean(1), "closest": lambda s, m: s.min(1), "normalised": lambda s, m: fuse(1/(1+np.exp(-s)), np.full(len(s), m), "normalised")}
+def fused_by(rule):
+    "The fused log odds of questions, from log odds against the references and `fellow_logits` of these"
+    return lambda s, fellows: fuse(1/(1+np.exp(-s)), np.broadcast_to(fellows, s.shape), rule)
+
+
+RULES = {rule: fused_by(rule) for rule in FUSIONS}
 
 
 def rates(score, kind, writer, repeats):

@@ -87,7 +87,7 @@ def main():
         one = order.groupby([trials.writer, source]).transform("min") == order
         trials = trials[(trials.kind != "random") | one].reset_index(drop=True)
         known = verifier.references[str(k)]
-        for rule in FUSIONS if k > 1 else FUSIONS[:1]:
+        for rule in FUSIONS if k > 1 else ("mean",):
             s = score_trials(compare, pd.Series(images.index, images.index), trials, rule)
             m = {p: trial_metrics(trials, s, t, args.repeats if p == "balanced" else 2) for p, t in known["thresholds"].items()}
             at, strict, rates = (m[p]["skilled"] for p in ("balanced", "far_1", "balanced"))

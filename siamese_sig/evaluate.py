@@ -6,11 +6,12 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['NAMES', 'FUSIONS', 'WHAT_WAS_TESTED', 'SHORTCUT_AUC', 'far_frr', 'plot_scores', 'eer', 'threshold_at_far',
-           'frr_at_far', 'check_point', 'point_threshold', 'writer_bootstrap', 'plot_reliability', 'fit_calibration',
-           'probability', 'calibration_metrics', 'pair_metrics', 'plot_errors', 'plot_confusion', 'hardest',
-           'reference_trials', 'fuse', 'score_trials', 'calibrate_references', 'trial_metrics', 'calibrate_run',
-           'load_calibration', 'reference_metrics', 'summary_rows', 'reference_rows', 'write_report', 'evaluate_run']
+__all__ = ['NAMES', 'FUSIONS', 'FELLOWS', 'FELLOW_WEIGHT', 'WHAT_WAS_TESTED', 'SHORTCUT_AUC', 'far_frr', 'plot_scores', 'eer',
+           'threshold_at_far', 'frr_at_far', 'check_point', 'point_threshold', 'writer_bootstrap', 'plot_reliability',
+           'fit_calibration', 'probability', 'calibration_metrics', 'pair_metrics', 'plot_errors', 'plot_confusion',
+           'hardest', 'reference_trials', 'fellow_logits', 'chosen_references', 'fuse', 'score_trials',
+           'calibrate_references', 'trial_metrics', 'calibrate_run', 'load_calibration', 'reference_metrics',
+           'summary_rows', 'reference_rows', 'write_report', 'evaluate_run']
 
 # %% ../nbs/04_evaluate.ipynb #62f07131
 import html, json
@@ -391,32 +392,54 @@ def reference_trials(
     return pd.DataFrame(trials, columns=['query','writer','kind','refs']), skipped
 
 # %% ../nbs/04_evaluate.ipynb #f046a41e
-FUSIONS = ('mean','closest','normalised')
+# Each rule of fusing, and how many references it uses; None: all
+FUSIONS = {'mean': None, 'closest': 1, 'normalised': 3}
+
+# So many others, the closest ones, say what is usual for a reference.
+FELLOWS = 4
+
+def fellow_logits(
+    among:np.ndarray # Logits of the scores of references with one another, shape (…,k,k)
+)->np.ndarray: # Mean logit of each with its closest fellows, shape (…,k); 0 for k=1
+    "How far each reference is from the others that are closest to it"
+    k = among.shape[-1]
+    if k==1: return np.zeros(among.shape[:-1])
+    others = np.where(np.eye(k, dtype=bool), np.inf, among)
+    return np.sort(others, axis=-1)[...,:min(FELLOWS, k-1)].mean(-1)
+
+# The part of the fellows' logit that 'normalised' takes off
+FELLOW_WEIGHT = 0.55
+
+def chosen_references(
+    score:np.ndarray, # Of each question against its references, shape (Q,k)
+    fellows:np.ndarray, # From `fellow_logits`, shape (Q,k)
+    rule:str # One of `FUSIONS`
+)->np.ndarray: # Positions among the k, shape (Q,n)
+    "The references that a rule uses, closest first"
+    if rule not in FUSIONS: raise DataError(f"rule {rule!r}; expected one of {', '.join(FUSIONS)}")
+    usual = FELLOW_WEIGHT*fellows if rule=='normalised' else 0
+    return np.argsort(_logit(score)-usual, axis=1)[:,:FUSIONS[rule]]
 
 def fuse(
     score:np.ndarray, # Of each question against its references, shape (Q,k)
-    mutual:np.ndarray, # Mean logit of the scores among its references, shape (Q,); 0 for k=1
-    rule:str='mean', # One of `FUSIONS`
-    weight:float=0.7 # Of the mutual logit for very many references, for 'normalised'
+    fellows:np.ndarray, # From `fellow_logits`, shape (Q,k)
+    rule:str='mean' # One of `FUSIONS`
 )->np.ndarray: # shape (Q,), in [0,1], low = alike
     "One score for each question"
-    if rule not in FUSIONS: raise DataError(f"rule {rule!r}; expected one of {', '.join(FUSIONS)}")
-    if rule=='mean': return score.mean(1)
-    if rule=='closest': return score.min(1)
-    k = score.shape[1]
-    closest_three = np.sort(_logit(score), axis=1)[:,:3]
-    log_odds = closest_three.mean(1)-weight*k/(k+1)*mutual
+    chosen = chosen_references(score, fellows, rule)
+    if rule!='normalised': return np.take_along_axis(score, chosen, 1).mean(1)
+    log_odds = np.take_along_axis(_logit(score)-FELLOW_WEIGHT*fellows, chosen, 1).mean(1)
     return 1/(1+np.exp(-log_odds))
 
 # %% ../nbs/04_evaluate.ipynb #934a472c
-def _mutual_logits(compare, references):
-    "Mean logit of the scores among the references of each question, shape (Q,); 0 if k is 1"
+def _fellow_logits_of(compare, references):
+    "`fellow_logits` of the references of each question, shape (Q,k)"
     k = references.shape[1]
-    if k==1: return np.zeros(len(references))
-    i,j = np.triu_indices(k, 1)
     sets,set_of_question = np.unique(references, axis=0, return_inverse=True)
-    score = compare(sets[:,i].ravel(), sets[:,j].ravel())
-    return _logit(score).reshape(len(sets), -1).mean(1)[set_of_question.ravel()]
+    among = np.zeros((len(sets),k,k))
+    i,j = np.triu_indices(k, 1)
+    if k>1: among[:,i,j] = _logit(compare(sets[:,i].ravel(), sets[:,j].ravel())).reshape(len(sets), -1)
+    return fellow_logits(among+among.swapaxes(1, 2))[set_of_question.ravel()]
 
 # %% ../nbs/04_evaluate.ipynb #8429bea6
 def score_trials(
@@ -431,7 +454,7 @@ def score_trials(
     queries = position[trials['query']].to_numpy()
     k = labels.shape[1]
     score = compare(references.ravel(), np.repeat(queries, k)).reshape(-1, k)
-    return fuse(score, _mutual_logits(compare, references), rule)
+    return fuse(score, _fellow_logits_of(compare, references), rule)
 
 # %% ../nbs/04_evaluate.ipynb #2ee57585
 def calibrate_references(

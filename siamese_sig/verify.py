@@ -6,9 +6,9 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['SCORE_MARGIN', 'CLOSEST_FUSED', 'WORRIED_BAND', 'COPIED', 'MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS',
-           'MOST_FOLDS', 'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions',
-           'where_unlike', 'paint', 'explain', 'calibrate', 'adapt']
+__all__ = ['SCORE_MARGIN', 'WORRIED_BAND', 'COPIED', 'MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS', 'MOST_FOLDS',
+           'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions', 'where_unlike',
+           'paint', 'explain', 'calibrate', 'adapt']
 
 # %% ../nbs/06_verify.ipynb #b43c62d4
 import json
@@ -23,8 +23,9 @@ from .core.files import asset, check_vacant, read_json, whole_folder, write_whol
 from .core.settings import OPERATING_POINTS
 from .core.ink import preprocess
 from .core.layouts import read_signatures
-from .evaluate import (
-    FUSIONS, calibrate_references, check_point, fuse, point_threshold, probability)
+from siamese_sig.evaluate import (
+    FUSIONS, calibrate_references, check_point, chosen_references, fellow_logits, fuse, point_threshold,
+    probability)
 from .verifier.strokes import INK_SIZE
 from .verifier.record import image_features
 from .verifier.point_network import make_pair_set, point_maps
@@ -84,8 +85,12 @@ def _rows_in_use(
     return features[np.array(list(used), int)], questions
 
 # %% ../nbs/06_verify.ipynb #19af0efd
-# How many of the closest references a rule of `fuse` uses; 'mean' uses all.
-CLOSEST_FUSED = {'closest': 1, 'normalised': 3}
+def _among(pairs, references):
+    "Log odds of the references with one another, shape (k,k); 0 on the diagonal"
+    among = np.zeros((len(references),)*2)
+    for i,j in combinations(range(len(references)), 2):
+        among[i,j] = among[j,i] = _log_odds(pairs.score[pairs.row[references[i],references[j]]])
+    return among
 
 def _fuse_references(
     pairs:PairScores,
@@ -95,16 +100,15 @@ def _fuse_references(
     "The score of a question from the scores of its pairs"
     *references,questioned = question
     against = np.array([pairs.row[reference,questioned] for reference in references])
-    among = [pairs.row[pair] for pair in combinations(references, 2)]
-    own_scatter = _log_odds(pairs.score[among]).mean() if among else 0.0
-    score = float(fuse(pairs.score[against][None], np.array([own_scatter]), rule)[0])
-    closest = against[np.argsort(pairs.score[against])[:CLOSEST_FUSED.get(rule)]]
+    scores,fellows = pairs.score[against][None], fellow_logits(_among(pairs, references))[None]
+    score = float(fuse(scores, fellows, rule)[0])
+    chosen = against[chosen_references(scores, fellows, rule)[0]]
     contributions = {}
     for name,log_odds in pairs.contributions.items():
-        contributions[name] = float(log_odds[closest].mean())
+        contributions[name] = float(log_odds[chosen].mean())
     if contributions: # what is left is what several references change
         rest = float(_log_odds(score)-sum(contributions.values()))
-        contributions['references'] = rest if among else 0.0
+        contributions['references'] = rest if len(references)>1 else 0.0
     return score, contributions
 
 # %% ../nbs/06_verify.ipynb #a3a687fb
