@@ -108,10 +108,11 @@ def test_a_broad_pen_is_no_verdict(tmp_path_factory, tmp_path, verifier):
 
 def test_doubts_reach_the_verdict(tmp_path_factory, verifier):
     "A note on the question and on the references, each named"
-    path = GENUINE[WRITERS[1]][0]
+    path, another = GENUINE[WRITERS[1]][:2]
     clean, across = (on_page(tmp_path_factory, path, kind) for kind in ("clean", "label_across"))
+    other = on_page(tmp_path_factory, another, "clean")
     assert read_ink(across).doubts & Doubt.PRINT_LEFT
     notes = verifier.verify(across, [clean, clean]).notes
     assert any(note.startswith("the questioned signature: print") for note in notes)
-    notes = verifier.verify(clean, [clean, across]).notes
+    notes = verifier.verify(clean, [other, across]).notes
     assert any(note.startswith("1 of 2 references: print") for note in notes)
