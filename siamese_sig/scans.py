@@ -18,7 +18,7 @@ from PIL import Image
 
 from .core.settings import INPUT_SIZES
 from .core.ink import Doubt, find_ink, fitted_ink
-from .synth import _FRAME, _ink_box, _rng, _sign, render
+from .synth import _FRAME, _N_FORGERS, _ink_box, _rng, _sign, render
 
 # %% ../nbs/05b_scans.ipynb #scans-kinds
 # How often each pen and each camera is used. 'usual' is the pen that notebook 05 gives the hand.
@@ -202,6 +202,7 @@ def signature_page(
 
 # %% ../nbs/05b_scans.ipynb #scans-seen
 _MOST_PAGES = 20 # That are tried until the ink of one is found
+_NEXT_PAGE = 1000*_N_FORGERS # From one number to the next that is tried: the same forger's
 
 class Seen(NamedTuple):
     "The ink of a page, as the verifier sees it"
@@ -220,7 +221,7 @@ def seen_ink(
 )->Seen: # The same on every call
     "What the ink finder sees of a synthetic page"
     for further in range(_MOST_PAGES):
-        page,pen,camera = signature_page(seed, writer, index+1000*further, forged, **how)
+        page,pen,camera = signature_page(seed, writer, index+_NEXT_PAGE*further, forged, **how)
         ink = find_ink(page)
         if not ink.refusal: return Seen(fitted_ink(ink, size), ink.doubts, pen, camera)
     raise RuntimeError(f"{_MOST_PAGES} pages of writer {writer} and no ink on any")
