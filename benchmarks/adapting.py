@@ -16,9 +16,7 @@ from siamese_sig.core.files import ASSETS
 from siamese_sig.data import make_pairs
 from siamese_sig.core.layouts import read_signatures
 from siamese_sig.evaluate import eer, reference_trials, score_trials, writer_bootstrap
-from siamese_sig.verifier.evidence import weigh, adapt_evidence, fit_evidence
-from siamese_sig.verifier.pens import even_pens
-from siamese_sig.verifier.point_network import make_pair_set
+from siamese_sig.verifier.evidence import SPACES, Evidence, adapt_evidence, evidence_score, fit_view, make_lessons
 from siamese_sig.verifier.matchers import EvidenceMatcher, file_features
 
 
@@ -34,12 +32,12 @@ def main():
     features = [np.array(file_features(matcher, t.path.tolist())[0]) for t in (own, asked)]
     pairs = make_pairs(asked)
     a, b, forged = pairs.a.to_numpy(), pairs.b.to_numpy(), pairs.label.to_numpy() == 1
-    writer, even = asked.writer.to_numpy(), even_pens(features[1], a, b)
+    writer = asked.writer.to_numpy()
     place = {(min(p), max(p)): i for i, p in enumerate(zip(a.tolist(), b.tolist()))}
 
     def measure(evidence):
         "Score of all pairs, and EER of 1 (all pairs), 5 and 10 references with the shipped rule"
-        score = 1/(1+np.exp(-weigh(evidence, *even)))
+        score = evidence_score(evidence, features[1], a, b)
         compare = lambda i, j: score[[place[min(p), max(p)] for p in zip(i.tolist(), j.tolist())]]
         rates = [eer(score, forged)[0]]
         for k in (5, 10):
@@ -53,9 +51,10 @@ def main():
 
     def scratch(some):
         use = own.writer.isin(some).to_numpy()
-        return fit_evidence(features[0][use], own.writer.to_numpy()[use], own.forged.to_numpy()[use], steps=25*len(some))
+        writer, forged = own.writer.to_numpy()[use], own.forged.to_numpy()[use]
+        return Evidence(*(fit_view(features[0][view][use], writer, forged, spaces, steps=25*len(some)) for view, spaces in SPACES.items()))
 
-    lessons = make_pair_set(features[0], own.writer.to_numpy(), own.forged.to_numpy())
+    lessons = make_lessons(features[0], own.writer.to_numpy(), own.forged.to_numpy())
     people, rng = np.unique(own.writer), np.random.default_rng(0)
     zero, rates = measure(matcher.evidence)
     print(f"{len(people)} writers to adapt to, {len(np.unique(writer))} test writers, {len(a)} pairs\n\n| weights | 1 reference | less than zero-shot | 5 | 10 |\n|---|---|---|---|---|")

@@ -49,7 +49,7 @@ def one_reference(verifier, images, features, repeats):
 def control(images, features):
     "EER of a score from the questioned image alone, by other writers of the same data set: what needs no reference at all"
     model = make_pipeline(StandardScaler(), LogisticRegression(C=.05, class_weight="balanced"))
-    p = cross_val_predict(model, np.asarray(features["traits"]), images.forged, groups=images.writer, cv=GroupKFold(6), method="predict_proba")[:, 1]
+    p = cross_val_predict(model, features["written"]["traits"], images.forged, groups=images.writer, cv=GroupKFold(6), method="predict_proba")[:, 1]
     return percent(eer(p, images.forged)[0], writer_bootstrap(p, images.forged.to_numpy(), images.writer, repeats=300))
 
 

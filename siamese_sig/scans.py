@@ -188,10 +188,11 @@ def signature_page(
     forged:bool=False, # By one of the writer's three forgers?
     skill:float|None=None, # Of the forger, see `signature_ink`
     habits:float=0.25, # Spread of the habitual line widths, `pens` of `signature_ink`
+    noise:float=1.0, # Of ink and usual pens, see `signature_ink`
     circumstances:Circumstances|None=None, # None: drawn
 )->Page: # The same on every call
     "A signature as somebody may have it on a page"
-    path,usual,_ = _sign(seed, writer, index, forged, skill, habits)
+    path,usual,_ = _sign(seed, writer, index, forged, skill, habits, noise)
     rng = _rng(seed, writer, _SCAN, 2*index+forged)
     pen,camera = circumstances or draw_circumstances(rng)
     scale,origin,shape,thick = _place(path, rng)
@@ -217,7 +218,7 @@ def seen_ink(
     index:int=0, # Number of the repetition or of the forgery
     forged:bool=False, # By one of the writer's three forgers?
     size:tuple[int,int]=INPUT_SIZES['ink'], # (height, width), pixels
-    **how, # `skill`, `habits`, `circumstances` as in `signature_page`
+    **how, # `skill`, `habits`, `noise`, `circumstances` as in `signature_page`
 )->Seen: # The same on every call
     "What the ink finder sees of a synthetic page"
     for further in range(_MOST_PAGES):

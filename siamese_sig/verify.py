@@ -28,8 +28,9 @@ from siamese_sig.evaluate import (
     probability)
 from .verifier.strokes import INK_SIZE
 from .verifier.record import image_features
-from .verifier.point_network import make_pair_set, point_maps
-from .verifier.evidence import adapt_evidence, evidence_score, save_evidence
+from .verifier.point_network import point_maps
+from .verifier.evidence import (
+    adapt_evidence, evidence_score, make_lessons, save_evidence)
 from .verifier.matchers import EvidenceMatcher, RunMatcher, comparable, usable_features, worrying
 
 # %% ../nbs/06_verify.ipynb #3a80a91d
@@ -358,7 +359,7 @@ def where_unlike(
 )->list[np.ndarray]: # For each: log odds of another hand over the box of its ink, NaN on paper
     "What the point network says of every place"
     if not isinstance(verifier.matcher, EvidenceMatcher): verifier = Verifier.load()
-    return point_maps(verifier.matcher.evidence.points, *map(image_features, (reference, questioned)))
+    return point_maps(verifier.matcher.evidence.written.points, *map(image_features, (reference, questioned)))
 
 def paint(
     unlike:np.ndarray, # From `where_unlike`
@@ -488,7 +489,7 @@ def adapt(
     images,features = _adaptable(matcher, root)
     writer,forged = images.writer.to_numpy(), images.forged.to_numpy()
     fold = _writer_folds(writer, seed)
-    lessons = make_pair_set(features, writer, forged, seed=seed)
+    lessons = make_lessons(features, writer, forged, seed)
     def taught_by(use):
         return adapt_evidence(matcher.evidence, features, writer, forged, use, lessons, seed=seed)
     others = [taught_by(fold!=group) for group in range(fold.max()+1)] # a progress bar each

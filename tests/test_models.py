@@ -178,11 +178,13 @@ def test_crafted_evidence(tmp_path, known):
     from siamese_sig.core.files import ASSETS
     with np.load(ASSETS/"verifier/evidence.npz") as f:
         good = {n: f[n] for n in f.files}
-    for change in (dict(weight=good["weight"][..., :3]), dict(broken_weight=good["broken_weight"][..., :3]), dict(center=np.zeros(3)), dict(distances=np.array(["x"])), {"bias": np.array([{}], object)}, dict(scale=np.full_like(good["scale"], np.nan)),
-                   {"points.first": good["points.first"][:3]}, {"points.crowd": good["points.crowd"][:, :3]}, {"points.third": np.full_like(good["points.third"], np.nan)}):
+    for name, change in {
+            "written/weight": lambda v: v[..., :3], "even/weight": lambda v: v[..., :3], "written/center": lambda v: np.zeros(3), "distances": lambda v: np.array(["x"]),
+            "even/bias": lambda v: np.array([{}], object), "written/scale": lambda v: np.full_like(v, np.nan), "written/points/first": lambda v: v[:3],
+            "even/points/crowd": lambda v: v[:, :3], "even/points/third": lambda v: np.full_like(v, np.nan), "even/lbp/axes": lambda v: v[:3]}.items():
         shutil.rmtree(tmp_path/"v", ignore_errors=True)
         shutil.copytree(ASSETS/"verifier", tmp_path/"v")
-        np.savez(tmp_path/"v/evidence.npz", **(good | change), allow_pickle=True)
+        np.savez(tmp_path/"v/evidence.npz", **(good | {name: change(good[name])}), allow_pickle=True)
         calibration = json.loads((tmp_path/"v/calibration.json").read_text())
         calibration.pop("fingerprint")
         (tmp_path/"v/calibration.json").write_text(json.dumps(calibration))

@@ -7,9 +7,9 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['FAMILIES', 'TRAIT_FAMILY', 'PART_FAMILY', 'SPACES', 'DISTANCE_FLOOR', 'WEIGHTS', 'SPACE_ARRAYS', 'POINT_AXES',
-           'OPENED_SHARE', 'POINTS_SHARE', 'PRIOR_REPETITIONS', 'PRIOR_WRITERS', 'Column', 'evidence_columns',
-           'pair_columns', 'Evidence', 'save_evidence', 'load_evidence', 'weigh', 'evidence_contributions',
-           'evidence_logit', 'evidence_score', 'nonnegative_logistic', 'fit_evidence', 'adapt_evidence']
+           'POINTS_SHARE', 'FORGERY_GAP', 'PRIOR_REPETITIONS', 'PRIOR_WRITERS', 'Column', 'evidence_columns',
+           'pair_columns', 'View', 'Evidence', 'save_evidence', 'load_evidence', 'evidence_contributions',
+           'evidence_logit', 'evidence_score', 'nonnegative_logistic', 'fit_view', 'make_lessons', 'adapt_evidence']
 
 # %% ../../nbs/verifier/08_evidence.ipynb #710416d9
 from pathlib import Path
@@ -20,14 +20,13 @@ import numpy as np
 from ..core.messages import DataError
 from ..core.files import read_arrays, write_whole
 from .shapes import TRAITS
-from .record import DISTANCES, pair_distances
+from .record import DISTANCES, VIEWS, pair_distances
 from .spaces import (
     Space, _raw, _rounded, _within_writers, fit_space, space_distances, space_vectors)
 from siamese_sig.verifier.point_network import (
-    PairSet, PointNetwork, only_among, training_pairs, adapt_points, fit_points, make_pair_set,
+    GENUINE, SKILLED, PairSet, PointNetwork, _kinds, only_among, training_pairs, adapt_points, fit_points, make_pair_set,
     point_logit, point_vectors)
-from .pens import (
-    BLOT_LOG_ODDS, PEN_CHANGE_LOG_ODDS, PEN_CHANGE_LOG_RATIO, Comparison, even_pens)
+from .pens import blot_log_odds, even_share
 
 # %% ../../nbs/verifier/08_evidence.ipynb #9b007055
 # Which families of evidence speak, in the order in which they are listed
@@ -43,34 +42,34 @@ TRAIT_FAMILY = {
     'bend 16': 'directions', 'bends': 'directions', 'pen': 'pressure',
     'pen varies': 'pressure', 'roughness': 'texture'}
 
-# The family of each part of a record that has a space, as written or opened
+# The family of each part of a view that has a space, opened or not
 PART_FAMILY = {'lbp': 'texture', 'lbp_4': 'texture',
                'directions': 'directions', 'pressure': 'pressure'}
 
-# Field of the record that each space is made of, and how many directions of it are kept
-SPACES = (('lbp',120), ('lbp_4',120), ('directions',150), ('pressure',150),
-          ('opened_lbp',120), ('opened_lbp_4',120), ('opened_directions',150))
+# Of each view: the field that each space is made of, and how many directions of it are kept
+SPACES = {'written': (('lbp',120), ('lbp_4',120), ('directions',150), ('pressure',150),
+                      ('opened_lbp',120), ('opened_lbp_4',120), ('opened_directions',150)),
+          'even': (('lbp',120), ('lbp_4',120), ('directions',150))}
 
 # %% ../../nbs/verifier/08_evidence.ipynb #09115310
 class Column(NamedTuple):
     "A number that is weighed about every pair"
     name:str # Such as 'texture 4', 'space lbp cosine', 'points', 'mean pen'
     family:str # One of `FAMILIES`
-    source:str # 'distance', 'space', 'opened space', 'points' or 'mean'
+    source:str # 'distance', 'space', 'points' or 'mean'
 
 def evidence_columns(
-    parts:tuple[str,...], # Field of the record of each space, in their order
+    parts:tuple[str,...], # Field of the view of each space, in their order
 )->list[Column]: # In the order of `pair_columns`
-    "The columns of an evidence with these spaces"
+    "The columns of a view with these spaces"
     columns = []
     for name in DISTANCES: # 'texture …' or 'trait: …'
         family = TRAIT_FAMILY.get(name.removeprefix('trait: '), 'texture')
         columns.append(Column(name, family, 'distance'))
     for part in parts:
-        source = 'opened space' if part.startswith('opened_') else 'space'
         family = PART_FAMILY[part.removeprefix('opened_')]
-        columns.append(Column(f'space {part} cosine', family, source))
-        columns.append(Column(f'space {part} S-norm', family, source))
+        for distance in ('cosine','S-norm'):
+            columns.append(Column(f'space {part} {distance}', family, 'space'))
     columns.append(Column('points', 'points', 'points'))
     return columns+[Column(f'mean {trait}', 'proportions', 'mean') for trait in TRAITS]
 
@@ -79,10 +78,10 @@ DISTANCE_FLOOR = 0.02 # Added to a distance before the log, which identical sign
 
 def _log_distances(
     spaces:tuple[Space,...],
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
-    batch:int=64, # Pairs whose records are copied at a time; a record has 65 kB
+    batch:int=64, # Pairs whose records are copied at a time; a record has about 50 kB
 )->np.ndarray: # shape (P,len(DISTANCES)+2*len(spaces)), float32
     "Logs of the distances of records, and of the distances in all spaces"
     of_records = [np.zeros((0,len(DISTANCES)), 'float32')]
@@ -95,7 +94,7 @@ def _log_distances(
 def pair_columns(
     spaces:tuple[Space,...],
     points:PointNetwork,
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
 )->np.ndarray: # What `evidence_columns` names, shape (P,columns), float32
@@ -106,44 +105,63 @@ def pair_columns(
     return np.concatenate([log_distances, points_log_odds[:,None], mean_traits], 1)
 
 # %% ../../nbs/verifier/08_evidence.ipynb #62e55860
-class Evidence(NamedTuple):
-    "Everything that is fitted"
+class View(NamedTuple):
+    "Everything that is fitted to one view of the ink"
     spaces:tuple[Space,...]
     points:PointNetwork
     center:np.ndarray # Mean of each column over the training pairs, shape (columns,)
     scale:np.ndarray # Standard deviation of each column over the training pairs, shape (columns,)
     weight:np.ndarray # Log odds a standard deviation of each column, shape (columns,)
     bias:float # Log odds of an average training pair
-    broken_weight:np.ndarray # As `weight` where lines are broken: of the opened ink alone
-    broken_bias:float # As `bias` where lines are broken
 
     @property
     def columns(self)->list[Column]: # In the order of `weight`
         "What is weighed"
         return evidence_columns(tuple(space.part for space in self.spaces))
 
+class Evidence(NamedTuple):
+    "Everything that is fitted"
+    written:View # Of the ink as written
+    even:View # Of the even ink
+
 # %% ../../nbs/verifier/08_evidence.ipynb #89104dbd
-WEIGHTS = ('center','scale','weight','bias','broken_weight','broken_bias') # Arrays of `Evidence`
+WEIGHTS = ('center','scale','weight','bias') # Arrays of a `View`
 SPACE_ARRAYS = ('mean','axes','strangers') # Of each space; float16 is precise enough
 POINT_AXES = ('mean','axes','crowd') # Of the point network, likewise; its other arrays are float32
+
+def _view_arrays(
+    view:View,
+)->dict[str,np.ndarray]: # 'lbp/mean', …, 'points/mean', …, 'weight', …
+    "The arrays of a view, as they are stored"
+    arrays = {name: np.asarray(getattr(view, name), 'float32') for name in WEIGHTS}
+    for space in view.spaces:
+        for name in SPACE_ARRAYS:
+            arrays[f'{space.part}/{name}'] = getattr(space, name).astype('float16')
+    for name,values in view.points._asdict().items():
+        arrays[f'points/{name}'] = values.astype('float16' if name in POINT_AXES else 'float32')
+    return arrays
 
 def save_evidence(
     evidence:Evidence,
     path:str|Path, # `.npz` to write
 )->Path: # `path`
     "Store what was fitted"
-    arrays = {}
-    for space in evidence.spaces:
-        for name in SPACE_ARRAYS:
-            arrays[f'{space.part}/{name}'] = getattr(space, name).astype('float16')
-    for name,values in evidence.points._asdict().items():
-        precision = 'float16' if name in POINT_AXES else 'float32'
-        arrays[f'points.{name}'] = values.astype(precision)
-    for name in WEIGHTS: arrays[name] = getattr(evidence, name).astype('float32')
-    arrays['distances'] = np.array(DISTANCES)
+    arrays = dict(distances=np.array(DISTANCES))
+    for view_name,view in evidence._asdict().items():
+        for name,values in _view_arrays(view).items(): arrays[f'{view_name}/{name}'] = values
     return write_whole(path, lambda file: np.savez_compressed(file, **arrays))
 
 # %% ../../nbs/verifier/08_evidence.ipynb #31f62f9a
+def _stored_view(
+    arrays:dict[str,np.ndarray], # From `_view_arrays`
+)->View: # float32
+    "A view from its stored arrays"
+    arrays = {name: values.astype('float32') for name,values in arrays.items()}
+    parts = [name.removesuffix('/strangers') for name in arrays if name.endswith('/strangers')]
+    spaces = tuple(Space(part, *(arrays[f'{part}/{name}'] for name in SPACE_ARRAYS)) for part in parts)
+    points = PointNetwork(*(arrays[f'points/{name}'] for name in PointNetwork._fields))
+    return View(spaces, points, *(arrays[name] for name in WEIGHTS))
+
 def load_evidence(
     path:str|Path, # From `save_evidence`
 )->Evidence:
@@ -151,60 +169,40 @@ def load_evidence(
     arrays = read_arrays(path, 'expected what `save_evidence` wrote')
     if tuple(arrays['distances'])!=DISTANCES:
         raise DataError(f"{path}: fitted for other distances than this version measures; fit it again")
-    def single(name): return arrays[name].astype('float32')
-    parts = dict.fromkeys(name.rsplit('/', 1)[0] for name in arrays if '/' in name)
-    spaces = tuple(Space(part, *(single(f'{part}/{name}') for name in SPACE_ARRAYS)) for part in parts)
-    points = PointNetwork(*(single(f'points.{name}') for name in PointNetwork._fields))
-    return Evidence(spaces, points, *(arrays[name] for name in WEIGHTS))
+    def of_view(prefix):
+        return {name.removeprefix(prefix): values for name,values in arrays.items() if name.startswith(prefix)}
+    return Evidence(*(_stored_view(of_view(f'{name}/')) for name in Evidence._fields))
 
 # %% ../../nbs/verifier/08_evidence.ipynb #8df66fd9
-def _family_weights(
-    evidence:Evidence,
-    weight:np.ndarray, # Of each column, shape (columns,)
-)->np.ndarray: # Each weight in the column of its family, else 0, shape (columns,families)
-    family = np.array([column.family for column in evidence.columns])
-    return weight.astype(float)[:,None]*(family[:,None]==np.array(FAMILIES))
-
-def _pen_log_odds(
-    log_odds:np.ndarray, # Of all else, shape (P,)
-    comparison:np.ndarray, # The `Comparison` of each pair, shape (P,)
-)->np.ndarray: # shape (P,)
-    "What pens add: a little if they differ; for a blot whatever is missing to `BLOT_LOG_ODDS`"
-    changed = PEN_CHANGE_LOG_ODDS*(comparison!=Comparison.AS_WRITTEN)
-    return np.where(comparison==Comparison.BLOT, np.maximum(BLOT_LOG_ODDS-log_odds, 0), changed)
-
-# %% ../../nbs/verifier/08_evidence.ipynb #3dbd73dc
-def _weigh_families(
-    evidence:Evidence,
-    features:np.ndarray, # What `even_pens` returned: records, shape (N,)
+def _view_contributions(
+    view:View,
+    features:np.ndarray, # Records of the view, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
-    comparison:np.ndarray, # The `Comparison` of each pair, shape (P,)
-)->dict[str,np.ndarray]: # Log odds of each family, 'pens' and 'start', shape (P,), + for another hand
-    "What each family says of pairs whose pens are even"
-    columns = pair_columns(evidence.spaces, evidence.points, features, a, b)
-    columns = ((columns-evidence.center)/evidence.scale).astype(float)
-    opened = comparison==Comparison.OPENED
-    families = np.where(opened[:,None], columns@_family_weights(evidence, evidence.broken_weight),
-                        columns@_family_weights(evidence, evidence.weight))
-    start = np.where(opened, evidence.broken_bias, evidence.bias).astype(float)
-    pens = _pen_log_odds(families.sum(1)+start, comparison)
-    return dict(zip(FAMILIES, families.T), pens=pens, start=start)
-
-def weigh(evidence, features, a, b, comparison)->np.ndarray: # As `_weigh_families`; shape (P,)
-    "Log odds that two hands wrote pairs whose pens are even"
-    return sum(_weigh_families(evidence, features, a, b, comparison).values())
+)->dict[str,np.ndarray]: # Log odds of each family and 'start', shape (P,), + for another hand
+    "What each family says of one view of pairs"
+    columns = (pair_columns(view.spaces, view.points, features, a, b)-view.center)/view.scale
+    weighed = columns.astype(float)*view.weight
+    family = np.array([column.family for column in view.columns])
+    said = {name: weighed[:,family==name].sum(1) for name in FAMILIES}
+    return said | dict(start=np.full(len(a), view.bias, float))
 
 # %% ../../nbs/verifier/08_evidence.ipynb #746b8aa5
+_PEN = TRAITS.index('pen')
+
 def evidence_contributions(
     evidence:Evidence,
     features:np.ndarray, # Records, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
-    change:float=PEN_CHANGE_LOG_RATIO, # See `PEN_CHANGE_LOG_RATIO`; np.inf: believe the pens
-)->dict[str,np.ndarray]: # Of each of `FAMILIES`, 'pens' and 'start': log odds, shape (P,)
+)->dict[str,np.ndarray]: # Of each of `FAMILIES`, 'start' and 'blot': log odds, shape (P,)
     "What spoke for another hand (positive) or for one hand (negative); its sum is `evidence_logit`"
-    return _weigh_families(evidence, *even_pens(features, a, b, change))
+    pen = features['written']['traits'][:,_PEN]
+    share = even_share(pen[a], pen[b])
+    written = _view_contributions(evidence.written, features['written'], a, b)
+    even = _view_contributions(evidence.even, features['even'], a, b)
+    both = {name: (1-share)*written[name]+share*even[name] for name in written}
+    return both | dict(blot=blot_log_odds(sum(both.values()), pen[a], pen[b]))
 
 # %% ../../nbs/verifier/08_evidence.ipynb #b2fe1f42
 def evidence_logit(
@@ -212,10 +210,9 @@ def evidence_logit(
     features:np.ndarray, # Records, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
-    change:float=PEN_CHANGE_LOG_RATIO, # See `PEN_CHANGE_LOG_RATIO`; np.inf: believe the pens
 )->np.ndarray: # shape (P,); 0 where errors on the synthetic pairs are even
     "Log odds that two hands wrote a pair, up to calibration; the same in either order"
-    return weigh(evidence, *even_pens(features, a, b, change))
+    return sum(evidence_contributions(evidence, features, a, b).values())
 
 def evidence_score(
     evidence:Evidence,
@@ -249,7 +246,6 @@ def nonnegative_logistic(
     return fit.x[:-1], fit.x[-1]
 
 # %% ../../nbs/verifier/08_evidence.ipynb #9533f357
-OPENED_SHARE = 0.4 # Weight of the fit of opened ink and pressure, beside 1 for the ink as written
 POINTS_SHARE = 0.5 # Spread of the point network's evidence, beside 1 for all other evidence
 
 def _fit_weights(
@@ -257,19 +253,13 @@ def _fit_weights(
     differs:np.ndarray, # Is a pair of two hands? shape (P,), bool
     columns:list[Column],
     strength:float, # See `nonnegative_logistic`
-)->tuple[np.ndarray,np.ndarray]: # Weights, and weights where lines are broken, shape (columns,)
-    name,family,source = (np.array(field) for field in zip(*columns))
-    as_written = np.isin(source, ('distance','space'))|(name=='mean pen')
-    opened = source=='opened space'
-    opened_or_pressure = opened|((source=='space')&(family=='pressure'))
-    def fitted(use, free=0): return nonnegative_logistic(x[:,use], differs, strength, free)[0]
-
-    weight,broken_weight = np.zeros(len(columns)), np.zeros(len(columns))
-    weight[as_written] = fitted(as_written, free=1) # the mean pen, which is the last, has any sign
-    weight[opened_or_pressure] += OPENED_SHARE*fitted(opened_or_pressure)
+)->np.ndarray: # shape (columns,)
+    name,_,source = (np.array(field) for field in zip(*columns))
+    use = np.isin(source, ('distance','space'))|(name=='mean pen')
+    weight = np.zeros(len(columns))
+    weight[use] = nonnegative_logistic(x[:,use], differs, strength, free=1)[0] # the mean pen, the last, has any sign
     weight[name=='points'] = POINTS_SHARE*(x@weight).std()
-    broken_weight[opened] = fitted(opened)
-    return weight, broken_weight
+    return weight
 
 # %% ../../nbs/verifier/08_evidence.ipynb #642af5d6
 def _equal_error_threshold(
@@ -283,16 +273,28 @@ def _equal_error_threshold(
     return thresholds[np.abs(accepted(~forged)+accepted(forged)-1).argmin()]
 
 # %% ../../nbs/verifier/08_evidence.ipynb #802eebd6
-def fit_evidence(
-    features:np.ndarray, # Records, shape (N,)
+# Both views speak equally loudly: so far do skilled forgeries lie above genuine pairs, on average over the training pairs.
+FORGERY_GAP = 4.0 # Log odds
+
+def _equally_loud(
+    weight:np.ndarray, # shape (columns,)
+    x:np.ndarray, # Standardised columns, shape (P,columns)
+    kind:np.ndarray, # `GENUINE`, `SKILLED` or `RANDOM`, shape (P,)
+)->np.ndarray: # shape (columns,)
+    "Scale weights to `FORGERY_GAP`"
+    log_odds = x@weight
+    return weight*FORGERY_GAP/(log_odds[kind==SKILLED].mean()-log_odds[kind==GENUINE].mean())
+
+def fit_view(
+    features:np.ndarray, # Records of a view, shape (N,)
     writer:np.ndarray, # shape (N,)
     forged:np.ndarray, # shape (N,), bool
-    spaces:tuple=SPACES, # Field of the record and number of directions of each space
+    spaces:tuple, # Field of the view and number of directions of each space
     strength:float=15.0, # See `nonnegative_logistic`
     strangers:int=8, # Pairs of strangers for each writer
     seed:int=0, # Of the draw of strangers, and of the network
     **network, # What `fit_points` takes
-)->Evidence:
+)->View:
     "Fit spaces and point network on the first half of the writers, weights on the second half"
     people = np.unique(writer)
     first = np.isin(writer, people[:len(people)//2])
@@ -304,10 +306,9 @@ def fit_evidence(
     x = pair_columns(fitted, points, features, second[a], second[b])
     center,scale = x.mean(0), x.std(0)+1e-9
     x = (x-center)/scale
-    columns = evidence_columns(tuple(part for part,_ in spaces))
-    weight,broken_weight = _fit_weights(x, differs, columns, strength)
-    biases = [-_equal_error_threshold(x@w, differs) for w in (weight, broken_weight)]
-    return Evidence(fitted, points, center, scale, weight, biases[0], broken_weight, biases[1])
+    weight = _fit_weights(x, differs, evidence_columns(tuple(part for part,_ in spaces)), strength)
+    weight = _equally_loud(weight, x, _kinds(writer[second[a]], writer[second[b]], differs))
+    return View(fitted, points, center, scale, weight, -_equal_error_threshold(x@weight, differs))
 
 # %% ../../nbs/verifier/08_evidence.ipynb #61e93305
 # A tenth of the scatter is learned from 22 repetitions, half of it from 200.
@@ -315,7 +316,7 @@ PRIOR_REPETITIONS = 200 # Weight of the synthetic within-writer scatter, in repe
 
 def _adapt_space(
     space:Space,
-    features:np.ndarray, # Genuine records, shape (N,)
+    features:np.ndarray, # Genuine records of a view, shape (N,)
     writer:np.ndarray, # shape (N,)
 )->Space:
     "The same space, whitened by the scatter of these writers too"
@@ -334,34 +335,49 @@ def _adapt_space(
 # %% ../../nbs/verifier/08_evidence.ipynb #4004d5fa
 PRIOR_WRITERS = 40 # Weight of what the synthetic writers taught the point network, in writers
 
-def _adapt_points(evidence, features, writer, forged, use, lessons, steps, seed)->PointNetwork:
+def _adapt_points(view, features, writer, forged, use, lessons, steps, seed)->PointNetwork:
     "The point network taught by these writers; as it was if they have no pairs of all three kinds"
     n_writers = len(np.unique(writer[use&~forged]))
-    if not (use&forged).any() or n_writers<2: return evidence.points
+    if not (use&forged).any() or n_writers<2: return view.points
     known = only_among(lessons or make_pair_set(features, writer, forged, seed=seed), use)
-    if len(np.unique(known.kind))<3: return evidence.points
+    if len(np.unique(known.kind))<3: return view.points
     share = n_writers/(n_writers+PRIOR_WRITERS)
-    return adapt_points(evidence.points, features, known, steps*n_writers, share, seed)
+    return adapt_points(view.points, features, known, steps*n_writers, share, seed)
+
+def _adapt_view(view, features, writer, forged, use, lessons, steps, seed)->View:
+    "The same view, with spaces and point network that know these writers"
+    genuine = use&~forged
+    spaces = tuple(_adapt_space(space, features[genuine], writer[genuine]) for space in view.spaces)
+    points = _adapt_points(view, features, writer, forged, use, lessons, steps, seed)
+    return view._replace(spaces=spaces, points=points)
 
 # %% ../../nbs/verifier/08_evidence.ipynb #169fc9ac
+def make_lessons(
+    features:np.ndarray, # Records, shape (N,)
+    writer:np.ndarray, # shape (N,)
+    forged:np.ndarray, # shape (N,), bool
+    seed:int=0, # Of the draw of pairs
+)->dict[str,PairSet]: # For each view
+    "What the point networks learn from: made once for many calls of `adapt_evidence`"
+    return {view: make_pair_set(features[view], writer, forged, seed=seed) for view in VIEWS}
+
 def adapt_evidence(
     evidence:Evidence, # To start from
     features:np.ndarray, # Records, shape (N,)
     writer:np.ndarray, # shape (N,); two genuine signatures of some writer
     forged:np.ndarray, # shape (N,), bool
     use:np.ndarray|None=None, # Which of them to learn from, shape (N,), bool; None: all
-    lessons:PairSet|None=None, # `make_pair_set` of all of them, if there already
-    steps:int=25, # Of training the point network, for each writer
+    lessons:dict[str,PairSet]|None=None, # `make_lessons` of all of them, if there already
+    steps:int=25, # Of training the point networks, for each writer
     seed:int=0,
 )->Evidence:
-    "The same evidence, with spaces and point network that know these writers; the weights stay"
+    "The same evidence, with spaces and point networks that know these writers; the weights stay"
     use = np.ones(len(writer), bool) if use is None else use
-    genuine = use&~forged
-    people,count = np.unique(writer[genuine], return_counts=True)
+    people,count = np.unique(writer[use&~forged], return_counts=True)
     if not (count>1).any():
-        raise DataError(f"{genuine.sum()} genuine signatures of {len(people)} writers; "
+        raise DataError(f"{(use&~forged).sum()} genuine signatures of {len(people)} writers; "
                         "expected two of some writer")
-    def adapted(space): return _adapt_space(space, features[genuine], writer[genuine])
-    spaces = tuple(map(adapted, evidence.spaces))
-    points = _adapt_points(evidence, features, writer, forged, use, lessons, steps, seed)
-    return evidence._replace(spaces=spaces, points=points)
+    def adapted(name):
+        known = lessons[name] if lessons else None
+        return _adapt_view(getattr(evidence, name), features[name], writer, forged, use, known, steps, seed)
+    return Evidence(*map(adapted, VIEWS))

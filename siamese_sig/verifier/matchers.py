@@ -124,10 +124,10 @@ class EvidenceMatcher:
         return ink_notes(self.doubts(features))+self._pen_notes(features)
 
     def _pen_notes(self, features):
-        pen = features['traits'][:,TRAITS.index('pen')]
+        pen = features['written']['traits'][:,TRAITS.index('pen')]
         pens_differ = np.abs(pen[:-1]-pen[-1]).min()>PEN_CHANGE_LOG_RATIO
         if not pens_differ or pen.max()>np.log(BLOT_LINE_WIDTH): return []
-        return ["the pens differ: lines were redrawn equally wide before they were compared"]
+        return ["the pens differ: the lines were compared as if one pen had written them, which says less"]
 
 # %% ../../nbs/verifier/09_matchers.ipynb #01d56aa1
 class OnnxNetwork(NamedTuple):

@@ -39,7 +39,7 @@ CROWD_NEAR_ONE_IN = 100
 
 def _among_crowd(
     points:PointNetwork,
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
 )->tuple[np.ndarray,np.ndarray,np.ndarray]: # The first three fields of `PointVectors`, see below
     "Whitened surroundings of points, and how common they are"
     n_near = max(1, len(points.crowd)//CROWD_NEAR_ONE_IN)
@@ -64,7 +64,7 @@ BATCH = 64
 
 def point_vectors(
     points:PointNetwork,
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
 )->PointVectors: # float32
     "Prepare signatures for comparison, once each, whatever they are compared with"
     starts = range(0, max(len(features), 1), BATCH) # one batch even of nothing
@@ -134,7 +134,7 @@ def _point_log_odds(
 def point_logit(
     points:PointNetwork,
     vectors:PointVectors, # From `point_vectors`
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
     a:np.ndarray, # Positions in them, shape (P,)
     b:np.ndarray, # Likewise
 )->np.ndarray: # Log odds that they are of two hands, shape (P,)
@@ -165,10 +165,11 @@ def point_maps(
     a:np.ndarray, # A record, shape ()
     b:np.ndarray, # Another
 )->list[np.ndarray]: # For a, then b: log odds of two hands over the box of the ink, NaN on paper
-    "Where two signatures differ, as the network judges"
+    "Where two signatures differ as written, as the network judges"
     pair = np.stack([a, b])
-    matches = match_points(pair[:1], pair[1:])
-    inputs = _both_ways(point_vectors(points, pair), matches, np.array([0]), np.array([1]))
+    written = pair['written']
+    matches = match_points(written[:1], written[1:])
+    inputs = _both_ways(point_vectors(points, written), matches, np.array([0]), np.array([1]))
     log_odds = _point_log_odds(points, inputs).reshape(2, N_POINTS)
     return [_painted(_cut(_page(record)), values) for record,values in zip(pair, log_odds)]
 
@@ -216,7 +217,7 @@ class PairSet(NamedTuple):
     matched:list[Matches] # What `match_points` gives for them, in fewer bytes
 
 def make_pair_set(
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
     writer:np.ndarray, # shape (N,)
     forged:np.ndarray, # shape (N,), bool
     strangers:int=8, # Random pairs of each writer
@@ -260,7 +261,7 @@ MAX_AXES_PAIRS = 4000
 MAX_AXES_SIGNATURES = 1200
 
 def _fit_axes(
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
     forged:np.ndarray, # shape (N,), bool
     pair_set:PairSet,
     dims:int, # Directions kept
@@ -362,7 +363,7 @@ def _trained(
 
 # %% ../../nbs/verifier/06_point_network.ipynb #4c689efb
 def fit_points(
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
     writer:np.ndarray, # shape (N,)
     forged:np.ndarray, # shape (N,), bool
     dims:int=96, # Directions kept of what is around a point
@@ -381,7 +382,7 @@ def fit_points(
 # %% ../../nbs/verifier/06_point_network.ipynb #86f07c49
 def adapt_points(
     points:PointNetwork, # To start from
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of a view, shape (N,)
     pair_set:PairSet, # Of all three kinds of pairs
     steps:int, # Of training, a batch of 64 pairs each
     share:float, # In [0,1]: 0 leaves the network as it is, 1 is as taught

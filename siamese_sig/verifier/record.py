@@ -6,15 +6,15 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['FEATURES', 'COPY_REACH', 'MIN_COPY_SHARE', 'MAX_ASPECT_DIFFERENCE', 'DISTANCES', 'image_features', 'same_ink',
-           'pair_distances']
+__all__ = ['VIEWS', 'FEATURES', 'COPY_REACH', 'MIN_COPY_SHARE', 'MAX_ASPECT_DIFFERENCE', 'DISTANCES', 'image_features',
+           'same_ink', 'pair_distances']
 
 # %% ../../nbs/verifier/04_record.ipynb #f8ce95dc
 import cv2, numpy as np
 
 from ..core.messages import DataError
 from .strokes import (
-    INK_SIZE, OPENING_STEPS, _as_mask, _line, _log_widths, _outlines, _redrawn)
+    INK_SIZE, OPENING_STEPS, _as_mask, _even_ink, _line, _log_widths, _outlines, _redrawn)
 from .shapes import (
     DIRECTION_CELLS, LBP_CELLS, LBP_CODES, LBP_RADII, N_ORIENTATIONS, PRESSURE_CELLS, TRAITS,
     _directions, _halved, _orientations, _pressure, _texture, _traits)
@@ -22,49 +22,65 @@ from .points import N_AROUND, N_POINTS, POINT_WIDTHS, _points
 
 # %% ../../nbs/verifier/04_record.ipynb #c1e03fc5
 _N_CELLS = LBP_CELLS[0]*LBP_CELLS[1]
-FEATURES = np.dtype([
+_BOTH_VIEWS = [
     # Square roots of shares of local binary patterns: of the whole by radius; in parts at radius 4
     ('lbp','f2',(len(LBP_RADII),LBP_CODES)),
     ('lbp_4','f2',(_N_CELLS,LBP_CODES)),
     # Square roots of edge strength by cell and orientation
     ('directions','f2',(*DIRECTION_CELLS,N_ORIENTATIONS)),
-    # Square roots of shares of the line: thick or thin, cell, orientation
-    ('pressure','f2',(2,*PRESSURE_CELLS,N_ORIENTATIONS)),
     # Points: their surroundings; widths of the lines; where they are, pixels at half the size
     ('around','u1',(N_POINTS,N_AROUND)),
     ('widths',POINT_WIDTHS,(N_POINTS,)),
     ('spots','f2',(N_POINTS,2)),
+    # A number for each of `TRAITS`
+    ('traits','f4',(len(TRAITS),))]
+
+# Lines that are all equally wide say nothing about pressure.
+_WRITTEN_VIEW_ALONE = [
+    # Square roots of shares of the line: thick or thin, cell, orientation
+    ('pressure','f2',(2,*PRESSURE_CELLS,N_ORIENTATIONS)),
     # Texture and directions of the opened ink, see `OPENING_STEPS`
     ('opened_lbp','f2',(len(LBP_RADII),LBP_CODES)),
     ('opened_lbp_4','f2',(_N_CELLS,LBP_CODES)),
-    ('opened_directions','f2',(*DIRECTION_CELLS,N_ORIENTATIONS)),
-    # A number for each of `TRAITS`
-    ('traits','f4',(len(TRAITS),)),
+    ('opened_directions','f2',(*DIRECTION_CELLS,N_ORIENTATIONS))]
+
+VIEWS = {'written': np.dtype(_BOTH_VIEWS+_WRITTEN_VIEW_ALONE), 'even': np.dtype(_BOTH_VIEWS)}
+
+FEATURES = np.dtype([
+    *VIEWS.items(),
     # What may be wrong with the ink: bits of `core.ink.Doubt`; 0 if nobody asked
     ('doubts','u2'),
     # Bits of the page, of size `INK_SIZE`, with the ink in its upper left corner
     ('ink','u1',(INK_SIZE[0]*INK_SIZE[1]//8,))])
 
 # %% ../../nbs/verifier/04_record.ipynb #41bdaf0c
+def _measure_pressed(
+    mask:np.ndarray, # Ink in its box, shape (H,W), bool
+    half:np.ndarray, # From `_halved`
+    line:np.ndarray, # From `_line`
+    log_widths:np.ndarray, # From `_log_widths`
+)->dict[str,np.ndarray]: # 'pressure', 'opened_lbp', …
+    "What the ink as written says about pressure"
+    opened = _redrawn(mask, *OPENING_STEPS)
+    parts = dict(_texture(opened), directions=_directions(_orientations(_halved(opened))))
+    return dict({f'opened_{name}': values for name,values in parts.items()},
+                pressure=_pressure(half, line, log_widths))
+
 def _measure(
     mask:np.ndarray, # Ink in its box, shape (H,W), bool
-)->np.ndarray: # A record of dtype `FEATURES`, shape ()
-    "Measure ink in its box"
+    view:np.dtype, # One of `VIEWS`
+)->np.ndarray: # A record of the view, shape ()
+    "Measure one view of the ink"
     half = _halved(mask)
     maps = _orientations(half)
     outlines = _outlines(mask)
     line = _line(mask)
     log_widths = _log_widths(mask, line)
-    opened = _redrawn(mask, *OPENING_STEPS)
-    opened_views = dict(_texture(opened), directions=_directions(_orientations(_halved(opened))))
-    page = np.zeros(INK_SIZE, bool)
-    page[:mask.shape[0],:mask.shape[1]] = mask[:INK_SIZE[0],:INK_SIZE[1]] # larger only when redrawn
     parts = dict(
-        **_texture(mask), directions=_directions(maps), pressure=_pressure(half, line, log_widths),
-        **_points(maps, outlines, line, log_widths), traits=_traits(mask, maps, line, outlines),
-        **{f'opened_{name}': values for name,values in opened_views.items()},
-        doubts=0, ink=np.packbits(page))
-    return np.array(tuple(parts[name] for name in FEATURES.names), FEATURES)
+        **_texture(mask), directions=_directions(maps),
+        **_points(maps, outlines, line, log_widths), traits=_traits(mask, maps, line, outlines))
+    if 'pressure' in view.names: parts |= _measure_pressed(mask, half, line, log_widths)
+    return np.array(tuple(parts[name] for name in view.names), view)
 
 # %% ../../nbs/verifier/04_record.ipynb #c0cec640
 def image_features(
@@ -75,7 +91,11 @@ def image_features(
     if mask.shape[0]>INK_SIZE[0] or mask.shape[1]>INK_SIZE[1]:
         raise DataError(f"ink of {mask.shape[0]} x {mask.shape[1]} pixels; expected at most "
                         f"{INK_SIZE[0]} x {INK_SIZE[1]}, `preprocess(path, 'ink', INK_SIZE)`")
-    return _measure(mask)
+    page = np.zeros(INK_SIZE, bool)
+    page[:mask.shape[0],:mask.shape[1]] = mask
+    inks = dict(written=mask, even=_even_ink(mask))
+    views = [_measure(inks[name], dtype) for name,dtype in VIEWS.items()]
+    return np.array((*views, 0, np.packbits(page)), FEATURES)
 
 # %% ../../nbs/verifier/04_record.ipynb #19cad729
 def _page(
@@ -109,7 +129,7 @@ def same_ink(
     b:np.ndarray, # Positions in features, shape (P,)
 )->np.ndarray: # shape (P,), bool
     "Is one signature of a pair a copy of the other?"
-    aspect = features['traits'][:,TRAITS.index('aspect')]
+    aspect = features['written']['traits'][:,TRAITS.index('aspect')]
     alike = np.abs(aspect[a]-aspect[b])<=MAX_ASPECT_DIFFERENCE
     return np.array([near and _is_copy(features[i], features[j]) for near,i,j in zip(alike, a, b)], bool)
 
@@ -124,7 +144,7 @@ DISTANCES = (*(f'texture {r}' for r in LBP_RADII), 'texture 4 in cells',
              *(f'trait: {name}' for name in TRAITS))
 
 def _distances(
-    a:np.ndarray, # Records of `FEATURES`, shape (P,)
+    a:np.ndarray, # Records of a view, shape (P,)
     b:np.ndarray, # Likewise
 )->np.ndarray: # shape (P,len(DISTANCES)), float32
     "Distances of pairs, all at once"
@@ -137,7 +157,7 @@ def _distances(
 
 # %% ../../nbs/verifier/04_record.ipynb #f8724000
 def pair_distances(
-    a:np.ndarray, # Records of `FEATURES`, shape (P,)
+    a:np.ndarray, # Records of a view, shape (P,)
     b:np.ndarray, # Likewise
     batch:int=64, # Pairs worked on together
 )->np.ndarray: # shape (P,len(DISTANCES)), float32, 0 = alike

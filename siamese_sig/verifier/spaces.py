@@ -42,7 +42,7 @@ def _whitening(
 # %% ../../nbs/verifier/05_spaces.ipynb #f8142629
 class Space(NamedTuple):
     "A whitened space of one part of the record"
-    part:str # Field of the record
+    part:str # Field of the view
     mean:np.ndarray # shape (n,)
     axes:np.ndarray # Whitened main directions, shape (n,d)
     strangers:np.ndarray # The cohort as it is stored, shape (1+d,d); see the two properties
@@ -77,9 +77,9 @@ def _main_directions(x, mean, d):
     return np.linalg.eigh(np.cov(x.T))[1][:,:-d-1:-1]
 
 def fit_space(
-    features:np.ndarray, # Genuine signatures, records, shape (N,)
+    features:np.ndarray, # Genuine signatures, records of a view, shape (N,)
     writer:np.ndarray, # Their writers, shape (N,); at least two signatures of each
-    part:str, # Field of the record
+    part:str, # Field of the view
     dims:int, # Directions kept
 )->Space:
     "Main directions, whitened by the variation within writers; the signatures are the cohort, too"
@@ -102,7 +102,7 @@ class SpaceVectors(NamedTuple):
 
 def space_vectors(
     space:Space,
-    features:np.ndarray, # Records, shape (N,)
+    features:np.ndarray, # Records of the view, shape (N,)
 )->SpaceVectors:
     "Put signatures into a space, once each, whatever they are compared with"
     u = _unit((_raw(features, space.part)-space.mean)@space.axes)

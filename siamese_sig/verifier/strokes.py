@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['MIN_INK_LEFT', 'OPENING_STEPS', 'MIN_OUTLINE_CORNERS', 'OUTLINE_SMOOTHING', 'redraw']
+__all__ = ['MIN_INK_LEFT', 'OPENING_STEPS', 'CLOSED_GAP', 'EVEN_LINE_WIDTH', 'MIN_OUTLINE_CORNERS', 'OUTLINE_SMOOTHING', 'redraw']
 
 # %% ../../nbs/verifier/01_strokes.ipynb #29febdc0
 import cv2, numpy as np
@@ -103,6 +103,21 @@ def _log_widths(
     "How wide the line is around each pixel of its middle"
     to_paper = cv2.distanceTransform(_padded(mask, 1), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1,1:-1][line]
     return np.log(np.maximum(2*to_paper-1, 1))
+
+# %% ../../nbs/verifier/01_strokes.ipynb #even-ink
+# Gaps up to this are closed before the middle of the lines is taken, pixels.
+CLOSED_GAP = 2
+# The width of the lines of even ink, pixels; an ordinary line is about as wide.
+EVEN_LINE_WIDTH = 5
+
+def _even_ink(
+    mask:np.ndarray, # Ink, shape (H,W), bool
+)->np.ndarray: # Redrawn ink in its box, bool
+    "Redraw all lines equally wide"
+    page = _padded(mask, EVEN_LINE_WIDTH)
+    closed = cv2.morphologyEx(page, cv2.MORPH_CLOSE, np.ones((CLOSED_GAP+1,CLOSED_GAP+1), 'uint8'))
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (EVEN_LINE_WIDTH,EVEN_LINE_WIDTH))
+    return _cut(cv2.dilate(_line(closed>0).view('uint8'), pen)>0)
 
 # %% ../../nbs/verifier/01_strokes.ipynb #48d949d6
 def _length(x, y):
