@@ -53,7 +53,7 @@ def _circumstances(seed, writer, index, forged, keeps):
         return None
     hand = 1+index % FORGERS if forged else 0
     rng = np.random.default_rng((seed, writer, hand, OWN))
-    own = draw_circumstances(rng)
+    own = draw_circumstances(rng)._replace(thickness=rng.random())
     rng = np.random.default_rng((seed, writer, hand, index))
     return own if rng.random() < keeps else draw_circumstances(rng)
 

@@ -29,6 +29,7 @@ class Circumstances(NamedTuple):
     "How an image came about"
     pen:str # One of `PENS`
     camera:str # One of `CAMERAS`; pages of a tablet are never scanned: 'small file' or 'none'
+    thickness:float|None=None # Of the pen, from 0, the finest of its kind, to 1; None: drawn
 
 # Pages of a tablet are sent as they are, or, with this chance, as a small file.
 TABLET_SMALL_CHANCE = 0.3
@@ -49,10 +50,12 @@ _LOG_WIDER = {'felt': (0.25,0.75), 'fine': (-0.5,-0.15), 'pencil': (-0.35,0.35),
 # Gaps in a hundred x-heights that a pencil leaves beside those of the usual pen
 _PENCIL_SKIPS = 0.5
 
-def _other_pen(usual, kind, rng):
+def _other_pen(usual, kind, thickness, rng):
     "The pen of a kind, in the hand that has this usual pen"
     if kind=='usual': return usual
-    pen = usual._replace(width=usual.width*np.exp(rng.uniform(*_LOG_WIDER[kind])))
+    drawn = rng.random()
+    log_wider = np.interp(drawn if thickness is None else thickness, (0,1), _LOG_WIDER[kind])
+    pen = usual._replace(width=usual.width*np.exp(log_wider))
     if kind=='pencil': return pen._replace(skips=usual.skips+_PENCIL_SKIPS)
     if kind!='tablet': return pen
     return pen._replace(swell=0, nib=0, roughness=0, skips=0, pressure_spread=0, direction_gain=0,
@@ -194,9 +197,9 @@ def signature_page(
     "A signature as somebody may have it on a page"
     path,usual,_ = _sign(seed, writer, index, forged, skill, habits, noise)
     rng = _rng(seed, writer, _SCAN, 2*index+forged)
-    pen,camera = circumstances or draw_circumstances(rng)
+    pen,camera,thickness = circumstances or draw_circumstances(rng)
     scale,origin,shape,thick = _place(path, rng)
-    coverage = render(path, _other_pen(usual, pen, rng), scale, origin, shape, thick, rng)
+    coverage = render(path, _other_pen(usual, pen, thickness, rng), scale, origin, shape, thick, rng)
     page = _on_paper(coverage, pen, rng)
     if camera!='none': page = _CAMERAS[camera](page, rng)
     return Page(np.ascontiguousarray(page.clip(0, 255).astype('uint8')), pen, camera)
