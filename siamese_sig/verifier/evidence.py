@@ -7,9 +7,9 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['FAMILIES', 'TRAIT_FAMILY', 'PART_FAMILY', 'SPACES', 'DISTANCE_FLOOR', 'WEIGHTS', 'SPACE_ARRAYS', 'POINT_AXES',
-           'POINTS_SHARE', 'FORGERY_GAP', 'PRIOR_REPETITIONS', 'PRIOR_WRITERS', 'Column', 'evidence_columns',
-           'pair_columns', 'View', 'Evidence', 'save_evidence', 'load_evidence', 'evidence_contributions',
-           'evidence_logit', 'evidence_score', 'nonnegative_logistic', 'fit_view', 'make_lessons', 'adapt_evidence']
+           'POINTS_SHARE', 'PRIOR_REPETITIONS', 'PRIOR_WRITERS', 'Column', 'evidence_columns', 'pair_columns', 'View',
+           'Evidence', 'save_evidence', 'load_evidence', 'evidence_contributions', 'evidence_logit', 'evidence_score',
+           'nonnegative_logistic', 'fit_view', 'make_lessons', 'adapt_evidence']
 
 # %% ../../nbs/verifier/08_evidence.ipynb #710416d9
 from pathlib import Path
@@ -24,7 +24,7 @@ from .record import DISTANCES, VIEWS, pair_distances
 from .spaces import (
     Space, _raw, _rounded, _within_writers, fit_space, space_distances, space_vectors)
 from siamese_sig.verifier.point_network import (
-    GENUINE, SKILLED, PairSet, PointNetwork, _kinds, only_among, training_pairs, adapt_points, fit_points, make_pair_set,
+    PairSet, PointNetwork, only_among, training_pairs, adapt_points, fit_points, make_pair_set,
     point_logit, point_vectors)
 from .pens import blot_log_odds, even_share
 
@@ -273,18 +273,6 @@ def _equal_error_threshold(
     return thresholds[np.abs(accepted(~forged)+accepted(forged)-1).argmin()]
 
 # %% ../../nbs/verifier/08_evidence.ipynb #802eebd6
-# Both views speak equally loudly: so far do skilled forgeries lie above genuine pairs, on average over the training pairs.
-FORGERY_GAP = 4.0 # Log odds
-
-def _equally_loud(
-    weight:np.ndarray, # shape (columns,)
-    x:np.ndarray, # Standardised columns, shape (P,columns)
-    kind:np.ndarray, # `GENUINE`, `SKILLED` or `RANDOM`, shape (P,)
-)->np.ndarray: # shape (columns,)
-    "Scale weights to `FORGERY_GAP`"
-    log_odds = x@weight
-    return weight*FORGERY_GAP/(log_odds[kind==SKILLED].mean()-log_odds[kind==GENUINE].mean())
-
 def fit_view(
     features:np.ndarray, # Records of a view, shape (N,)
     writer:np.ndarray, # shape (N,)
@@ -307,7 +295,6 @@ def fit_view(
     center,scale = x.mean(0), x.std(0)+1e-9
     x = (x-center)/scale
     weight = _fit_weights(x, differs, evidence_columns(tuple(part for part,_ in spaces)), strength)
-    weight = _equally_loud(weight, x, _kinds(writer[second[a]], writer[second[b]], differs))
     return View(fitted, points, center, scale, weight, -_equal_error_threshold(x@weight, differs))
 
 # %% ../../nbs/verifier/08_evidence.ipynb #61e93305

@@ -14,8 +14,8 @@ import numpy as np
 
 # %% ../../nbs/verifier/07_pens.ipynb #7fb1d258
 # Share of the even ink where pens are alike, and where they differ
-LEAST_EVEN_SHARE = 0.15
-MOST_EVEN_SHARE = 0.8
+LEAST_EVEN_SHARE = 0.25
+MOST_EVEN_SHARE = 0.85
 # Log of the ratio of two line widths at which the share is half way, and how gradually it changes
 PEN_CHANGE_LOG_RATIO = 0.25
 PEN_CHANGE_SOFTNESS = 0.07
