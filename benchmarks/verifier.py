@@ -23,7 +23,7 @@ from siamese_sig.data import make_pairs
 from siamese_sig.core.layouts import read_signatures
 from siamese_sig.evaluate import FUSIONS, calibration_metrics, eer, probability, reference_trials, score_trials, trial_metrics, writer_bootstrap
 from siamese_sig.verify import Verifier
-from siamese_sig.verifier.matchers import file_features
+from siamese_sig.verifier.matchers import usable_features
 
 
 def percent(rate, interval): return f"{100*rate:.1f} [{100*interval[0]:.1f}, {100*interval[1]:.1f}]"
@@ -64,9 +64,7 @@ def main():
     images = read_signatures(args.data).drop_duplicates("sha256")
     images = images[images.writer.astype(int).between(first, last)].reset_index(drop=True)
     verifier = Verifier.load(args.model)
-    features, errors = file_features(verifier.matcher, images.path.tolist())
-    if any(errors):
-        raise SystemExit(next(filter(None, errors)))
+    images, features = usable_features(verifier.matcher, images)
     features = np.array(features)
     (skilled, random), counts = one_reference(verifier, images, features, args.repeats)
     print(f"Writers {args.writers}: {images.writer.nunique()} writers, {len(images)} images; verifier {verifier.matcher.fingerprint}\n")
