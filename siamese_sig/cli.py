@@ -356,8 +356,7 @@ def _calibrations_in_words(references):
     first = next(iter(references.values()))
     low,high = first['validation_eer_interval']
     if 100*(high-low)>MAX_SURE_WIDTH: lines.append(
-        f"note: {first['validation_writers']} writers are too few to be sure of these numbers; "
-        "the bundled calibration has 200")
+        f"note: {first['validation_writers']} writers are too few to be sure of these numbers")
     missing = [point for point in OPERATING_POINTS if point not in first['thresholds']]
     if missing: lines.append(
         f"note: {' and '.join(missing)} not set, which takes "
