@@ -184,8 +184,8 @@ def _view_contributions(
     columns = (pair_columns(view.spaces, view.points, features, a, b)-view.center)/view.scale
     weighed = columns.astype(float)*view.weight
     family = np.array([column.family for column in view.columns])
-    said = {name: weighed[:,family==name].sum(1) for name in FAMILIES}
-    return said | dict(start=np.full(len(a), view.bias, float))
+    log_odds = {name: weighed[:,family==name].sum(1) for name in FAMILIES}
+    return log_odds | dict(start=np.full(len(a), view.bias, float))
 
 # %% ../../nbs/verifier/08_evidence.ipynb #746b8aa5
 _PEN = TRAITS.index('pen')
