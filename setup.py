@@ -27,7 +27,7 @@ setup(
     license="Apache-2.0",
     keywords=cfg["keywords"],
     packages=find_packages(include=[cfg["lib_name"], f"{cfg['lib_name']}.*"]),
-    package_data={cfg["lib_name"]: ["assets/*", "assets/verifier/*", "assets/app/*"]},
+    package_data={cfg["lib_name"]: ["assets/*", "assets/verifier/*", "assets/signature/*", "assets/app/*"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=lines("requirements"),
     extras_require={name: lines(f"{name}_requirements") for name in ("dev", "app", "cluster", "nb")},

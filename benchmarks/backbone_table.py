@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from siamese_sig.evaluate import evaluate_run
-from siamese_sig.core.settings import Settings
+from siamese_sig.core.settings import original
 from siamese_sig.train import train_run
 
 # backbone -> arguments of train_run; sizes are (height, width) for ink and for the whole scan
@@ -34,7 +34,7 @@ def measure(data, out, name, split, reads, seed):
         if not (run/"model.keras").exists():
             settings = dict(ROWS[name])
             size = settings.pop("sizes")[INPUTS[::-1].index(reads)]
-            train_run(data, run, Settings(split=split, input=reads, size=size, seed=seed, **settings), verbose=0)
+            train_run(data, run, original(split=split, input=reads, size=size, seed=seed, **settings), verbose=0)
         evaluate_run(run)
     return json.loads((run/"metrics.json").read_text())
 

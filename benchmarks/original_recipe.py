@@ -21,7 +21,7 @@ from siamese_sig.core.images import load_images
 from siamese_sig.core.layouts import read_dataset
 from siamese_sig.siamese import score_pairs
 from siamese_sig.siamese import build_head, encode, siamese_model
-from siamese_sig.core.settings import Settings
+from siamese_sig.core.settings import original
 from siamese_sig.train import compile_model, load_run, run_data, train_run
 
 BATCH, STEPS = 64, 500
@@ -57,7 +57,7 @@ def time_ours(root, alpha):
     with tempfile.TemporaryDirectory() as tmp:
         os.environ["SIAMESE_SIG_CACHE"] = tmp
         start = time.perf_counter()
-        run = train_run(root, Path(tmp)/"run", Settings(backbone="MobileNetV2", alpha=alpha, input="scan", split="published", patience=5), verbose=0)
+        run = train_run(root, Path(tmp)/"run", original(backbone="MobileNetV2", alpha=alpha, input="scan", split="published", patience=5), verbose=0)
         model, config = load_run(run)
         data = run_data(config, ("test",))
         a, b, label = data.splits["test"]

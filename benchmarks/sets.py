@@ -1,7 +1,8 @@
-"""The bundled verifier on all three real sets, by one protocol: what the model card shows.
+"""A verifier on all three real sets, by one protocol: what the model card shows.
 
-Example: python benchmarks/sets.py ../shared/data chosen.json            people that were used for choosing
-         python benchmarks/sets.py ../shared/data last.json --last       the others: once, at the end
+Example: python benchmarks/sets.py ../shared/data chosen.json                         people that were used for choosing
+         python benchmarks/sets.py ../shared/data last.json --last                    the others: once, at the end
+         python benchmarks/sets.py ../shared/data network.json --model signature      the bundled network
 
 The folder holds `sign_data` (flat scans), `phone` (photographs) and `pens` (several pens a person). k references: twenty draws
 of k genuine signatures of each person; questions are the person's other genuine signatures, all skilled forgeries, and one
@@ -16,11 +17,12 @@ import numpy as np
 import pandas as pd
 
 from siamese_sig.core.files import write_whole
+from siamese_sig.core.ink import Doubt, SeenInk
 from siamese_sig.core.layouts import read_signatures
 from siamese_sig.core.settings import OPERATING_POINTS
 from siamese_sig.evaluate import calibration_metrics, eer, far_frr, fellow_logits, fuse, probability, writer_bootstrap
 from siamese_sig.verifier.matchers import file_features
-from siamese_sig.verifier.record import _page, image_features
+from siamese_sig.verifier.record import _page
 from siamese_sig.verifier.shapes import TRAITS
 from siamese_sig.verifier.strokes import INK_SIZE, _even_ink, redraw
 from siamese_sig.verify import Verifier
@@ -42,9 +44,10 @@ class RealSet:
         images = read_signatures(folder).drop_duplicates("sha256")
         images = images[images.writer.astype(int).between(*people)]
         features, errors = file_features(verifier.matcher, images.path.tolist())
+        records, _ = file_features(Verifier.load().matcher, images.path.tolist())
         read = np.array([not error for error in errors])
         self.refused = int((~read).sum())
-        self.features = np.array(features[read])
+        self.features, self.records = np.array(features[read]), np.array(records[read])
         self.writer = images.writer.to_numpy()[read]
         self.forged = images.forged.to_numpy()[read]
         self.people = np.unique(self.writer)
@@ -109,7 +112,7 @@ def by_pens(sets):
     rows = []
     for name, one in sets.items():
         table = one.questions(1).drop_duplicates(["reference", "asked"])
-        pen = one.features["written"]["traits"][:, TRAITS.index("pen")]
+        pen = one.records["written"]["traits"][:, TRAITS.index("pen")]
         ratio = np.exp(np.abs(pen[table.reference]-pen[table.asked]))
         rows.append(table.assign(set=name, pens=np.digitize(ratio, PEN_RATIOS)))
     table, found = pd.concat(rows), []
@@ -127,10 +130,22 @@ CHANGES = {"unchanged": lambda ink: ink, "lines of constant width": _even_ink, "
            "dilated, 1 px on each side": lambda ink: redraw(ink, 2), "eroded, 1 px on each side": lambda ink: redraw(ink, -2)}
 
 
-def _changed(record, change):
-    "The record of a signature whose ink was redrawn"
-    ink = change(_page(record))[:INK_SIZE[0], :INK_SIZE[1]]
-    return image_features(ink.astype("uint8")*np.uint8(255))
+def _centred(ink):
+    "Ink in the middle of a page of `INK_SIZE`; what is too large is cut"
+    for axis, side in enumerate(INK_SIZE):
+        lacking = side-ink.shape[axis]
+        before = abs(lacking)//2
+        if lacking < 0:
+            ink = np.take(ink, range(before, before+side), axis)
+        else:
+            ink = np.pad(ink, [(before, lacking-before) if a == axis else (0, 0) for a in (0, 1)])
+    return ink
+
+
+def _changed(matcher, record, change):
+    "The features of a signature whose ink was redrawn"
+    pixels = _centred(change(_page(record))).astype("uint8")*np.uint8(255)
+    return matcher.measure(SeenInk(pixels[..., None], Doubt(0)))
 
 
 def changed_ink(one, threshold):
@@ -140,7 +155,7 @@ def changed_ink(one, threshold):
     asked, row = np.unique(table.asked, return_inverse=True)
     forged, found = (table.kind == SKILLED).to_numpy(), []
     for name, change in CHANGES.items():
-        redrawn = np.stack([_changed(one.features[i], change) for i in asked])
+        redrawn = np.stack([_changed(one.verifier.matcher, one.records[i], change) for i in asked])
         features = np.concatenate([one.features, redrawn])
         score = one.verifier.matcher.compare(features, table.reference.to_numpy(), len(one.features)+row)
         far, frr = far_frr(score, forged, threshold)
@@ -173,7 +188,7 @@ def main():
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path, help="json")
     parser.add_argument("--last", action="store_true", help="the people that nobody chose on")
-    parser.add_argument("--model", type=Path, help="folder of an adapted verifier; by default the bundled one")
+    parser.add_argument("--model", type=Path, help="folder of an adapted verifier or of a run, or signature; by default the bundled evidence")
     parser.add_argument("--repeats", type=int, default=300, help="resamplings of an interval")
     args = parser.parse_args()
     verifier = Verifier.load(args.model)

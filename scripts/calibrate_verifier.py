@@ -1,8 +1,10 @@
-"""Thresholds and calibration of the bundled verifier, on synthetic writers that it was not fitted on.
+"""Thresholds and calibration of what the package brings along, on synthetic writers that it has not learned from.
 
-Example: python scripts/calibrate_verifier.py siamese_sig/assets/verifier --inks inks
+Examples: python scripts/calibrate_verifier.py siamese_sig/assets/verifier --inks inks
+          python scripts/calibrate_verifier.py runs/signature/package --inks inks
 
-Reads evidence.npz in that folder (scripts/fit_evidence.py made it) and writes calibration.json beside it. The signatures are pages
+Reads evidence.npz in that folder (scripts/fit_evidence.py made it), or the networks (scripts/pretrain.py), and writes calibration.json
+beside it. The signatures are pages
 with the pens and cameras of notebook 05b, as the ink finder sees them. Each hand mostly has a pen and a camera of its own, ink is no
 rougher than real ink, and all forgers are practised: with thresholds from the pairs of fitting, half of the real skilled forgeries would be accepted.
 """
@@ -16,28 +18,20 @@ from joblib import Parallel, delayed
 from synthetic_pages import synthetic_inks, unpacked
 
 from siamese_sig.core.files import write_whole
+from siamese_sig.core.ink import Doubt, SeenInk
 from siamese_sig.core.messages import progress
-from siamese_sig.evaluate import calibrate_references
-from siamese_sig.verifier.matchers import EvidenceMatcher
+from siamese_sig.evaluate import calibrate_references, compare_once
+from siamese_sig.verifier.matchers import EvidenceMatcher, RunMatcher
 from siamese_sig.verifier.record import image_features
 
 
-def all_records(inks):
-    "Records of `Inks`"
-    work = Parallel(n_jobs=-1, return_as="generator", batch_size=50)(delayed(image_features)(unpacked(ink)) for ink in inks.bits)
+def measured(matcher, inks):
+    "Features of `Inks`"
+    if isinstance(matcher, EvidenceMatcher):
+        work = Parallel(n_jobs=-1, return_as="generator", batch_size=50)(delayed(image_features)(unpacked(ink)) for ink in inks.bits)
+    else:
+        work = (matcher.measure(SeenInk(unpacked(ink)[..., None], Doubt(int(doubts)))) for ink, doubts in zip(inks.bits, inks.doubts))
     return np.stack(list(progress(work, "measuring", len(inks.bits))))
-
-
-def compared_once(matcher, features):
-    "compare(a, b) of `calibrate_references`: each pair is compared once"
-    scores = {}
-    def compare(a, b):
-        asked = [(min(p), max(p)) for p in zip(a.tolist(), b.tolist())]
-        new = sorted(set(asked)-scores.keys())
-        if new:
-            scores.update(zip(new, matcher.compare(features, *np.array(new).T)))
-        return np.array([scores[p] for p in asked])
-    return compare
 
 
 def main():
@@ -52,10 +46,16 @@ def main():
     parser.add_argument("--noise", type=float, default=0., help="of ink and usual pens, 0: as real ink, 1: as in fitting")
     parser.add_argument("--keeps", type=float, default=0.75, help="chance that a signature is written and photographed as most of the hand's are")
     args = parser.parse_args()
-    matcher = EvidenceMatcher(args.folder/"evidence.npz")
+    evidence = args.folder/"evidence.npz"
+    matcher = EvidenceMatcher(evidence) if evidence.exists() else RunMatcher(args.folder)
     inks = synthetic_inks(args.inks, "pages", args.writers, args.genuine, args.forged, args.seed, args.skill, args.noise, args.keeps)
     images = pd.DataFrame(dict(writer=inks.writer.astype(str), forged=inks.forged, sha256=np.arange(len(inks.writer)).astype(str)))
-    references = calibrate_references(compared_once(matcher, all_records(inks)), pd.Series(images.index, images.index), images)
+    features = measured(matcher, inks)
+
+    def compare(a, b):
+        return matcher.compare(features, a, b)
+
+    references = calibrate_references(compare_once(compare), pd.Series(images.index, images.index), images)
     made = dict(fingerprint=matcher.fingerprint, references=references,
                 chosen_on=f"{images.writer.nunique()} synthetic writers, seed {args.seed}, not those of fitting; skill {args.skill}, noise {args.noise}, own pen and camera {args.keeps}")
     write_whole(args.folder/"calibration.json", lambda p: p.write_text(json.dumps(made, indent=1)))

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np  # noqa: E402
 
 from siamese_sig.core.layouts import default_data, read_signatures  # noqa: E402
-from siamese_sig.core.settings import Settings  # noqa: E402
+from siamese_sig.core.settings import original  # noqa: E402
 from siamese_sig.siamese import score_pairs  # noqa: E402
 from siamese_sig.train import load_run, run_data, train_run  # noqa: E402
 from siamese_sig.verifier.matchers import file_features  # noqa: E402
@@ -23,8 +23,8 @@ from siamese_sig.verify import Verifier  # noqa: E402
 
 TOLERANCE = 1e-6
 RUNS = {
-    "custom_cnn run": Settings(size=(56, 104), epochs=2, steps_per_epoch=20, batch_size=32, learning_rate=1e-3),
-    "signature run": Settings(backbone="signature", size=(56, 104), batches="writers", augment=True, epochs=1, steps_per_epoch=5, learning_rate=1e-3),
+    "custom_cnn run": original(size=(56, 104), epochs=2, steps_per_epoch=20, batch_size=32, learning_rate=1e-3),
+    "signature run": original(backbone="signature", size=(56, 104), batches="writers", augment=True, epochs=1, steps_per_epoch=5, learning_rate=1e-3),
 }
 
 

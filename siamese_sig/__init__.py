@@ -5,7 +5,7 @@ import importlib as _importlib
 
 _MODULES = {  # module -> the names that `from siamese_sig import …` finds in it; nothing is loaded before it is asked for
     "core.messages": ["DataError"],
-    "core.settings": ["Settings"],
+    "core.settings": ["RECIPES", "Settings", "original"],
     "core.scan": ["read_rgb"],
     "core.ink": ["ink_mask", "ink_pixels", "preprocess"],
     "core.layouts": ["default_data", "embedded_data", "read_dataset", "read_images", "read_pairs", "read_signatures"],
@@ -13,6 +13,7 @@ _MODULES = {  # module -> the names that `from siamese_sig import …` finds in 
     "core.kaggle": ["download_kaggle"],
     "data": ["audit", "leak_warning", "make_pairs", "plot_shortcuts", "read_traits", "shortcut_table", "show_pairs", "split_pairs"],
     "backbones": ["BACKBONES", "backbone_table", "build_encoder"],
+    "losses": ["Contrastive", "CrossEntropy", "Triplet"],
     "siamese": ["build_head", "encode", "score_pairs", "siamese_model"],
     "train": ["export_run", "load_history", "load_run", "plot_history", "resume_run", "train_run"],
     "evaluate": ["calibrate_run", "eer", "evaluate_run", "far_frr", "reference_rows", "summary_rows", "writer_bootstrap"],

@@ -6,8 +6,8 @@
 from __future__ import annotations # annotations stay text, so they load nothing
 
 # %% auto #0
-__all__ = ['CELL_SIZE', 'CELL_FEATURES', 'WHOLE_FEATURES', 'BACKBONES', 'Backbone', 'local_grid', 'build_encoder',
-           'backbone_table']
+__all__ = ['CELL_SIZE', 'CELL_FEATURES', 'WHOLE_FEATURES', 'BACKBONES', 'SYNTHETIC_SIZE', 'Backbone', 'local_grid',
+           'synthetic_weights', 'build_encoder', 'backbone_table']
 
 # %% ../nbs/01_backbones.ipynb #e9b2b739
 import math, os
@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import lazy_loader
+import lazy_loader, numpy as np
 
 from .core.messages import DataError
+from .core.files import asset
 
 # %% ../nbs/01_backbones.ipynb #4bd11a34
 keras = lazy_loader.load('keras') # loaded when first used: `--help` lists the backbones without it
@@ -31,7 +32,7 @@ class Backbone(NamedTuple):
     min_size:int # Smallest height and width that it takes, pixels
     channels:tuple[int,...]=(1,3) # Channels that it takes: 1 is ink, 3 is an RGB scan
     size:tuple[int,int]|None=None # Default (height, width), pixels; None: that of the input
-    weights:str|None=None # Default weights: 'imagenet', or None for random ones
+    weights:str|None=None # Default weights: 'imagenet', 'synthetic', or None for random ones
     projection:int|None=None # Units of the head's first dense layer (notebook 02); None: no such layer
     ink_scale:float|None=None # Ink in [0,1] becomes ink_scale*ink + ink_offset; None: stays ink
     ink_offset:float|tuple[float,...]=0.0 # One number, or one for each of the three channels
@@ -54,8 +55,8 @@ def _custom_cnn(input_shape):
         layers.Dense(256, activation='relu')], name='custom_cnn')
 
 # %% ../nbs/01_backbones.ipynb #5ac7effc
-CELL_SIZE = (16,32) # Height and width of a cell, pixels of the image
-CELL_FEATURES = 64 # Length of the vector that describes a cell
+CELL_SIZE = (16,16) # Height and width of a cell, pixels of the image
+CELL_FEATURES = 32 # Length of the vector that describes a cell
 WHOLE_FEATURES = 128 # Length of the vector that describes the whole signature
 
 # %% ../nbs/01_backbones.ipynb #c0967cc1
@@ -66,27 +67,28 @@ def _convolve(x, filters, size=3, stride=1):
     return keras.layers.Activation('relu')(x)
 
 # %% ../nbs/01_backbones.ipynb #088480d9
+def _whole(x, finer):
+    "A unit vector of the whole signature, from its cells and from finer layers"
+    layers = keras.layers
+    coarse = layers.AveragePooling2D(2, padding='same')(x)
+    coarse = layers.Flatten()(layers.Conv2D(16, 1)(coarse))
+    texture = [layers.GlobalAveragePooling2D()(layer) for layer in finer]
+    summary = layers.Dropout(0.2)(layers.Concatenate()([coarse, *texture]))
+    return layers.UnitNormalization()(layers.Dense(WHOLE_FEATURES)(summary))
+
 def _signature(input_shape):
     "An encoder for ink: image to one row with its cells' vectors, their ink and the whole's vector"
     layers = keras.layers
     image = keras.Input(input_shape)
-    x = _convolve(image, 32, size=8, stride=4)
-    x = _convolve(x, 32)
-    x = _convolve(x, 64, stride=2)
-    x = _convolve(x, 64, stride=2)
-    x = layers.add([x, _convolve(_convolve(x, 64), 64)])
-    x = _convolve(x, 96, stride=(1,2)) # now one position is one cell
+    fine = _convolve(_convolve(image, 32, size=8, stride=4), 32)
+    middle = _convolve(_convolve(fine, 64, stride=2), 64)
+    x = _convolve(middle, 96, stride=2) # now one position is one cell
+    x = layers.add([x, _convolve(_convolve(x, 96), 96)])
 
     cells = layers.Reshape((-1, CELL_FEATURES))(layers.Conv2D(CELL_FEATURES, 1)(x))
-    cells = layers.UnitNormalization()(cells)
-
-    summary = layers.AveragePooling2D((2,1), padding='same')(x)
-    summary = layers.Flatten()(layers.Conv2D(24, 1)(summary))
-    to_whole = layers.Dense(WHOLE_FEATURES) # before the dropout: the order of random seeds
-    whole = layers.UnitNormalization()(to_whole(layers.Dropout(0.2)(summary)))
-
+    cells = layers.Flatten()(layers.UnitNormalization()(cells))
     ink = layers.Flatten()(layers.AveragePooling2D(CELL_SIZE, padding='same')(image))
-    row = layers.Concatenate()([layers.Flatten()(cells), ink, whole])
+    row = layers.Concatenate()([cells, ink, _whole(x, (fine,middle))])
     return keras.Model(image, row, name='signature')
 
 # %% ../nbs/01_backbones.ipynb #e73a7e4b
@@ -101,7 +103,8 @@ BACKBONES = {
     'InceptionV3': Backbone('InceptionV3', min_size=75, **_PHOTOGRAPHS, **_TF_RANGE),
     'ResNet50': Backbone('ResNet50', min_size=32, **_PHOTOGRAPHS, **_CAFFE_RANGE),
     'MobileNetV2': Backbone('MobileNetV2', min_size=32, has_alpha=True, **_PHOTOGRAPHS, **_TF_RANGE),
-    'signature': Backbone(_signature, min_size=32, channels=(1,), size=(208,400), cell=CELL_SIZE),
+    'signature': Backbone(_signature, min_size=32, channels=(1,), size=(208,400), weights='synthetic',
+                          cell=CELL_SIZE),
 }
 
 # %% ../nbs/01_backbones.ipynb #c456c725
@@ -126,6 +129,17 @@ def _prepare(images, row):
     offset = list(row.ink_offset) if isinstance(row.ink_offset, tuple) else row.ink_offset
     return keras.layers.Rescaling(row.ink_scale, offset, name='as_photograph')(three)
 
+# %% ../nbs/01_backbones.ipynb #syn-load
+SYNTHETIC_SIZE = (208,400) # (height, width) of the images that the synthetic weights are for
+
+def synthetic_weights(
+    part:str # 'encoder' or 'head'
+)->list[np.ndarray]: # float32, in the order of `get_weights`
+    "Weights that were learned from synthetic signatures, and come with the package"
+    with np.load(asset('signature/weights.npz')) as arrays:
+        names = sorted(name for name in arrays if name.startswith(part))
+        return [arrays[name].astype('float32') for name in names]
+
 # %% ../nbs/01_backbones.ipynb #6bee10d4
 def _no_download(name, error):
     "The error for ImageNet weights that Keras could not download"
@@ -147,7 +161,7 @@ def _load_weights(
     except Exception as e:
         no_download = weights=='imagenet' and 'URL fetch failure' in str(e)
         if no_download: raise _no_download(name, e) from None
-        if weights in (None,'imagenet'): raise
+        if weights in (None,'imagenet','synthetic'): raise
         reason = str(e).splitlines()[0]
         raise DataError(f"{weights}: these weights do not fit {name} ({reason}); "
                         f"expected a .h5 file of {name} without its top layer") from None
@@ -163,6 +177,16 @@ def _check_shape(name, input_shape):
     raise DataError(f"input_shape {tuple(input_shape)}; {name} expects at least "
                     f"{row.min_size} x {row.min_size} pixels and {expected} channels")
 
+# %% ../nbs/01_backbones.ipynb #syn-check
+def _check_synthetic(name, input_shape):
+    "Raise a DataError unless synthetic weights fit the encoder"
+    if name!='signature':
+        raise DataError(f"{name} has no synthetic weights; expected backbone 'signature', or other weights")
+    if tuple(input_shape)!=(*SYNTHETIC_SIZE,1):
+        height,width = SYNTHETIC_SIZE
+        raise DataError(f"input_shape {tuple(input_shape)}; the synthetic weights are for ink of {height} x {width} "
+                        "pixels; leave the size out, or use weights=None")
+
 # %% ../nbs/01_backbones.ipynb #331809d1
 def _check_encoder(name, input_shape, weights, alpha):
     "Raise a DataError, naming the argument, unless the encoder can be built"
@@ -172,11 +196,12 @@ def _check_encoder(name, input_shape, weights, alpha):
     row = BACKBONES[name]
     if weights=='imagenet' and callable(row.make):
         raise DataError(f"{name} has no ImageNet weights; expected weights=None or a file")
+    if weights=='synthetic': _check_synthetic(name, input_shape)
     if alpha!=1 and not row.has_alpha:
         with_alpha = ', '.join(other for other in BACKBONES if BACKBONES[other].has_alpha)
         raise DataError(f"alpha {alpha}; only {with_alpha} has a width multiplier")
-    if weights not in (None,'imagenet') and not Path(weights).is_file():
-        raise DataError(f"{weights}: no such file; expected weights='imagenet', None or a .h5 file")
+    if weights not in (None,'imagenet','synthetic') and not Path(weights).is_file():
+        raise DataError(f"{weights}: no such file; expected weights='imagenet', 'synthetic', None or a .h5 file")
 
 # %% ../nbs/01_backbones.ipynb #66b67704
 def _make_network(name, input_shape, weights, alpha):
@@ -184,7 +209,8 @@ def _make_network(name, input_shape, weights, alpha):
     row = BACKBONES[name]
     if callable(row.make): # one of ours
         network = row.make(input_shape)
-        if weights: _load_weights(lambda: network.load_weights(weights), name, weights)
+        if weights=='synthetic': network.set_weights(synthetic_weights('encoder'))
+        elif weights: _load_weights(lambda: network.load_weights(weights), name, weights)
         return network
     options = dict(include_top=False, pooling='avg', input_shape=input_shape)
     if row.has_alpha: options['alpha'] = alpha
@@ -195,7 +221,7 @@ def _make_network(name, input_shape, weights, alpha):
 def build_encoder(
     name:str='MobileNetV2', # A key of `BACKBONES`
     input_shape:tuple[int,int,int]=(224,224,3), # Height, width, channels: 1 is ink, 3 an RGB scan
-    weights:str|Path|None='imagenet', # 'imagenet', None (random) or a .h5 file
+    weights:str|Path|None='imagenet', # 'imagenet', 'synthetic', None (random) or a .h5 file
     frozen:bool=True, # Keep the weights as they are; BatchNorm then uses its stored statistics
     alpha:float=1.0 # Width multiplier, for backbones that have one
 )->keras.Model: # (N,H,W,C) float32 in [0,1] -> (N,F) float32 features

@@ -23,7 +23,7 @@ import typer
 
 from .core.messages import DataError, one_line
 from .core.settings import (
-    ALLOWED_FAR, ENGINES, EXPORT_FORMATS, INPUT_SIZES, OPERATING_POINTS, Settings)
+    ALLOWED_FAR, ENGINES, EXPORT_FORMATS, INPUT_SIZES, OPERATING_POINTS, RECIPES, Settings)
 from .backbones import BACKBONES
 
 # %% ../nbs/10_cli.ipynb #ink-hint
@@ -140,7 +140,7 @@ DATA_PANEL = 'Data and more'
 
 # Options that several commands have
 ModelOption = _option(Optional[Path],
-    "Run folder of a network that you trained; by default the bundled verifier.")
+    "Run folder of a network that you trained, or signature: the bundled network; by default the bundled evidence.")
 CalibrationOption = _option(Optional[Path],
     "File that `siamese-sig calibrate` made from your signatures.")
 PointOption = _choice(OPERATING_POINTS,
@@ -400,20 +400,28 @@ def _parse_projection(text):
     except ValueError: raise DataError(
         f"--projection {text!r}; expected a number of units, none or default") from None
 
+# %% ../nbs/10_cli.ipynb #cli-recipe-defaults
+def _in_recipes(name):
+    "What the recipes give a setting, for its help; '' if that depends on other settings"
+    values = {recipe: getattr(settings, name) for recipe,settings in RECIPES.items()}
+    default,*others = (value for value in values.values())
+    if default in (None,'default'): return ''
+    if default==others[0]: return f' Default: {default}.'
+    return f' Default: {default}; original: {others[0]}.'
+
 # %% ../nbs/10_cli.ipynb #75cf0b1c
 PARSERS = dict(size=_parse_size, weights=_text_or_none, projection=_parse_projection) # Settings typed as text
-SETTINGS_PANEL = 'Settings of a new training'
+SETTINGS_PANEL = 'Settings of a new training, in place of those of the recipe'
 
 def _setting_option(field, kind):
-    "The command-line option of one setting"
+    "The command-line option of one setting; None if it is not typed"
     help = field.metadata['help']
     choices = BACKBONES if field.name=='backbone' else field.metadata['choices']
-    if field.name in PARSERS: kind = Optional[str]
+    if field.name in PARSERS: kind = str
     if field.name=='size': help += " Type 112x208, or one number for a square."
-    if choices: option = _choice(choices, help, rich_help_panel=SETTINGS_PANEL)
-    else: option = _option(kind, help, rich_help_panel=SETTINGS_PANEL)
-    return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=option)
+    if choices: kind = Literal[tuple(choices)]
+    option = _option(Optional[kind], help+_in_recipes(field.name), rich_help_panel=SETTINGS_PANEL)
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
 
 def _with_setting_options(command):
     "`command` with an option for each field of `Settings` in place of `**settings`"
@@ -423,6 +431,14 @@ def _with_setting_options(command):
     settings = [_setting_option(field, kinds[field.name]) for field in fields(Settings)]
     command.__signature__ = inspect.Signature(listed+settings)
     return command
+
+# %% ../nbs/10_cli.ipynb #cli-typed
+def _typed_settings(recipe, options):
+    "The settings of a recipe, changed by the options that were typed (those that are not None)"
+    typed = {name: value for name,value in options.items() if value is not None}
+    for name,parse in PARSERS.items():
+        if name in typed: typed[name] = parse(typed[name])
+    return replace(RECIPES[recipe], **typed)
 
 # %% ../nbs/10_cli.ipynb #02dfaadb
 def _load_tensorflow():
@@ -462,7 +478,8 @@ def _adapt_bundled(start, data, out, seed):
 
 # %% ../nbs/10_cli.ipynb #63e72b7a
 @app.command(rich_help_panel=TRAIN_PANEL, epilog=_examples(
-    'siamese-sig train --data sign_data --backbone MobileNetV2 --out runs/first',
+    'siamese-sig train --data sign_data --out runs/first',
+    'siamese-sig train --data sign_data --recipe original --backbone MobileNetV2 --out runs/seed',
     'siamese-sig train --resume runs/first',
     'siamese-sig train --from bundled --data my_scans --out mine'))
 @_with_setting_options
@@ -471,15 +488,15 @@ def train(
     out:_option(Optional[Path], "Run folder to make.")=None,
     resume:_option(Optional[Path], "Run folder of an interrupted training, to finish it.")=None,
     start:_option(Optional[str], "bundled: adapt the bundled verifier to your writers.", '--from')=None,
+    recipe:_choice(RECIPES, "signature: what works on unseen writers. original: the original notebook's.")='signature',
     **settings,
 ):
-    "Train a Siamese network into a run folder. The default settings are the original notebook's."
+    "Train a Siamese network into a run folder."
     from siamese_sig.core.layouts import default_data
     if resume is None and out is None:
         raise DataError("no --out; expected a new run folder, for example --out runs/first")
-    if start: return _adapt_bundled(start, data, out, settings['seed'])
-    for name,parse in PARSERS.items(): settings[name] = parse(settings[name])
-    chosen = Settings(**settings)
+    if start: return _adapt_bundled(start, data, out, settings['seed'] or 0)
+    chosen = _typed_settings(recipe, settings)
     _load_tensorflow()
     from siamese_sig.train import resume_run, train_run
     def train_or_resume():

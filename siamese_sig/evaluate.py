@@ -9,7 +9,7 @@ from __future__ import annotations # types are not looked up before anybody asks
 __all__ = ['NAMES', 'FUSIONS', 'FELLOWS', 'FELLOW_WEIGHT', 'WHAT_WAS_TESTED', 'SHORTCUT_AUC', 'far_frr', 'plot_scores', 'eer',
            'threshold_at_far', 'frr_at_far', 'check_point', 'point_threshold', 'writer_bootstrap', 'plot_reliability',
            'fit_calibration', 'probability', 'calibration_metrics', 'pair_metrics', 'plot_errors', 'plot_confusion',
-           'hardest', 'reference_trials', 'fellow_logits', 'chosen_references', 'fuse', 'score_trials',
+           'hardest', 'reference_trials', 'fellow_logits', 'chosen_references', 'fuse', 'score_trials', 'compare_once',
            'calibrate_references', 'trial_metrics', 'calibrate_run', 'load_calibration', 'reference_metrics',
            'summary_rows', 'reference_rows', 'write_report', 'evaluate_run']
 
@@ -456,6 +456,19 @@ def score_trials(
     score = compare(references.ravel(), np.repeat(queries, k)).reshape(-1, k)
     return fuse(score, _fellow_logits_of(compare, references), rule)
 
+# %% ../nbs/04_evaluate.ipynb #once-code
+def compare_once(
+    compare # Symmetric, as in `score_trials`
+): # The same, but each two positions are compared once, in whatever order they are asked for
+    "Remember the scores of pairs"
+    known = {}
+    def remembered(a, b):
+        asked = [(min(pair), max(pair)) for pair in zip(a.tolist(), b.tolist())]
+        new = sorted(set(asked)-known.keys())
+        if new: known.update(zip(new, compare(*np.array(new).T).tolist()))
+        return np.array([known[pair] for pair in asked])
+    return remembered
+
 # %% ../nbs/04_evaluate.ipynb #2ee57585
 def calibrate_references(
     compare, # As in `score_trials`
@@ -522,7 +535,7 @@ def calibrate_run(
     a,b,label = data.splits['validation']
     calibration = fit_calibration(compare(a, b), label)
     writers = _split_images(data.images, data.pairs, 'validation')
-    calibration['references'] = calibrate_references(compare, data.position, writers)
+    calibration['references'] = calibrate_references(compare_once(compare), data.position, writers)
     chosen_on = f"validation pairs of split {config.settings.split}, never on test pairs"
     calibration['chosen_on'] = chosen_on
     text = json.dumps(calibration, indent=1)
@@ -599,7 +612,8 @@ def _encode_side(model, settings, images):
     from siamese_sig.siamese import encode, score_features
     x,position = load_images(images, settings.input, settings.size)
     features = encode(model.get_layer('encoder'), x, keep=True)
-    return _Side(images, partial(score_features, model.get_layer('head'), features), position)
+    compare = compare_once(partial(score_features, model.get_layer('head'), features))
+    return _Side(images, compare, position)
 
 # %% ../nbs/04_evaluate.ipynb #ecd184fb
 def _rates_for_k(validation, test, k, seed):

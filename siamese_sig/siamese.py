@@ -16,7 +16,7 @@ import keras, numpy as np
 
 from .core.messages import DataError, progress
 from .core.cache import cached_rows
-from .backbones import CELL_FEATURES
+from .backbones import CELL_FEATURES, synthetic_weights
 
 # %% ../nbs/02_siamese.ipynb #f1534c78
 @keras.saving.register_keras_serializable('siamese_sig')
@@ -32,10 +32,11 @@ class AbsoluteDifference(keras.layers.Layer):
 def build_head(
     features:int, # Length of a row of features
     projection:int|None=128, # Units of the dense layer that both rows pass; None: no such layer
-    grid:tuple[int,int]|None=None # From `local_grid`: match cells instead, see `LocalMatch`
+    grid:tuple[int,int]|None=None, # From `local_grid`: match cells instead, see `LocalMatch`
+    weights:str|None=None # 'synthetic': those that belong to the encoder's; None: random
 )->keras.Model: # (features_a, features_b), each (N,F) -> score (N,1) in [0,1], 1 = forged
     "Compare two rows of features; symmetric in the two"
-    if grid: return _local_head(features, grid)
+    if grid: return _local_head(features, grid, weights)
     a = keras.Input((features,), name='features_a')
     b = keras.Input((features,), name='features_b')
     if projection:
@@ -86,68 +87,94 @@ def augmenter(
         keras.layers.RandomZoom(0.08, 0.08, **fill)], name='augment') # up to 8 %
 
 # %% ../nbs/02_siamese.ipynb #93c8acfd
-def _cell_distance(grid):
-    "Half the squared distance between every two cells, in widths of a cell, (n,n) float32"
+def _places(grid):
+    "Row and column of each cell, (n,2) float32"
     n_rows,n_columns = grid
-    y,x = np.divmod(np.arange(n_rows*n_columns), n_columns)
-    dy = (y[:,None]-y)/2 # a cell is twice as wide as high
-    dx = x[:,None]-x
-    return ((dy**2+dx**2)/2).astype('float32')
+    return np.stack(np.divmod(np.arange(n_rows*n_columns), n_columns), 1).astype('float32')
+
+def _cell_distance(grid):
+    "Half the squared distance between every two cells, in cells, (n,n) float32"
+    places = _places(grid)
+    return ((places[:,None]-places[None])**2).sum(-1)/2
 
 # %% ../nbs/02_siamese.ipynb #59e988ed
 def _split_row(rows, n_cells):
-    "Rows of *signature* features as cells (P,n,F), weight of each cell by its ink (P,n), whole (P,F)"
+    "Rows of *signature* features as cells (P,n,F), root of the share of ink in each (P,n), whole (P,F)"
     ends = [CELL_FEATURES*n_cells, (CELL_FEATURES+1)*n_cells]
     cells,ink,whole = keras.ops.split(rows, ends, axis=1)
-    weight = keras.ops.sqrt(ink+1e-6)
-    weight = weight/keras.ops.sum(weight, 1, keepdims=True)
-    return keras.ops.reshape(cells, (-1,n_cells,CELL_FEATURES)), weight, whole
+    return keras.ops.reshape(cells, (-1,n_cells,CELL_FEATURES)), keras.ops.sqrt(ink+1e-6), whole
 
 # %% ../nbs/02_siamese.ipynb #56980316
-def _best_match(similarity, sharpness, axis):
-    "The highest similarity along an axis, as a soft maximum"
-    return keras.ops.logsumexp(sharpness*similarity, axis)/sharpness
+def _partners(similarity, sharpness, cells, ink, places):
+    "The partner of each cell: its look (P,n,F), place (P,n,2) and ink (P,n,1)"
+    shares = keras.ops.softmax(sharpness*similarity, axis=2)
+    everywhere = keras.ops.ones_like(ink)[...,None]*places # the places, for each pair
+    partner = keras.ops.matmul(shares, keras.ops.concatenate([cells, everywhere, ink[...,None]], 2))
+    return keras.ops.split(partner, [cells.shape[2], cells.shape[2]+2], axis=2)
+
+# %% ../nbs/02_siamese.ipynb #cell-differences
+def _cell_differences(similarity, sharpness, cells, ink, others, other_ink, places):
+    "How each cell differs from its partner among the others, (P,n,F+5)"
+    look,place,partner_ink = _partners(similarity, sharpness, others, other_ink, places)
+    best = keras.ops.logsumexp(sharpness*similarity, axis=2, keepdims=True)/sharpness
+    ink = ink[...,None]
+    differences = [keras.ops.abs(cells-look), keras.ops.abs(place-places), best, keras.ops.abs(ink-partner_ink), ink]
+    return keras.ops.concatenate(differences, 2)
 
 # %% ../nbs/02_siamese.ipynb #b49e6de3
 @keras.saving.register_keras_serializable('siamese_sig')
 class LocalMatch(keras.layers.Layer):
-    "1 − cosine of the whole signatures, and 1 − mean best match of their cells; symmetric"
-    def __init__(self, grid, sharpness=10.0, **kwargs): # (rows, columns) of cells; of the soft maximum
+    "Log odds that two signatures are by different hands: from their cells, and from the whole; symmetric"
+    def __init__(self, grid, units=48, **kwargs): # (rows, columns) of cells; units of the small network
         super().__init__(**kwargs)
-        self.grid = tuple(grid)
-        self.sharpness = sharpness
+        self.grid,self.units = tuple(grid),units
+        self.cell_layer = keras.layers.Dense(units, activation='relu')
+        self.cell_log_odds = keras.layers.Dense(1)
+        self.whole_log_odds = keras.layers.Dense(1, kernel_initializer=keras.initializers.Constant(2.0))
 
     def build(self, input_shape):
-        self.distance = _cell_distance(self.grid)
-        start = keras.initializers.Constant(0.3)
-        self.penalty = self.add_weight(shape=(), initializer=start, name='penalty')
+        self.places,self.distance = _places(self.grid),_cell_distance(self.grid)
+        n_cells = len(self.places)
+        constant = keras.initializers.Constant
+        self.penalty = self.add_weight(shape=(), initializer=constant(-2.8), name='penalty')
+        self.sharpness = self.add_weight(shape=(), initializer=constant(8.0), name='sharpness')
+        self.cell_layer.build((None,n_cells,CELL_FEATURES+5))
+        self.cell_log_odds.build((None,n_cells,self.units))
+        self.whole_log_odds.build((None,input_shape[0][1]-n_cells*(CELL_FEATURES+1)))
 
-    def call(self, inputs): # Two (P,F) -> (P,2), about 0 for two images of the same signature
-        cells_a,weight_a,whole_a = _split_row(inputs[0], len(self.distance))
-        cells_b,weight_b,whole_b = _split_row(inputs[1], len(self.distance))
+    def _from_cells(self, similarity, cells, ink, others, other_ink):
+        "Mean log odds of the cells, weighted by their ink, (P,1)"
+        places = keras.ops.cast(self.places, cells.dtype)
+        differences = _cell_differences(similarity, self.sharpness, cells, ink, others, other_ink, places)
+        log_odds = self.cell_log_odds(self.cell_layer(differences))[...,0]
+        weight = ink/keras.ops.sum(ink, 1, keepdims=True)
+        return keras.ops.sum(weight*log_odds, 1, keepdims=True)
+
+    def call(self, inputs): # Two (P,F) -> (P,2), in log odds
+        cells_a,ink_a,whole_a = _split_row(inputs[0], len(self.places))
+        cells_b,ink_b,whole_b = _split_row(inputs[1], len(self.places))
         cosine = keras.ops.matmul(cells_a, keras.ops.transpose(cells_b, (0,2,1)))
-        distance = keras.ops.cast(self.distance, cosine.dtype)
-        similarity = cosine-keras.ops.softplus(self.penalty)*distance
-        match_a = keras.ops.sum(weight_a*_best_match(similarity, self.sharpness, axis=2), 1)
-        match_b = keras.ops.sum(weight_b*_best_match(similarity, self.sharpness, axis=1), 1)
-        same_whole = keras.ops.sum(whole_a*whole_b, 1)
-        return keras.ops.stack([1-same_whole, 1-(match_a+match_b)/2], 1)
+        similarity = cosine-keras.ops.softplus(self.penalty)*keras.ops.cast(self.distance, cosine.dtype)
+        transposed = keras.ops.transpose(similarity, (0,2,1))
+        from_cells = (self._from_cells(similarity, cells_a, ink_a, cells_b, ink_b)
+                      +self._from_cells(transposed, cells_b, ink_b, cells_a, ink_a))
+        return keras.ops.concatenate([from_cells, self.whole_log_odds(keras.ops.abs(whole_a-whole_b))], 1)
 
     def compute_output_shape(self, input_shape): return (input_shape[0][0], 2)
 
-    def get_config(self): return super().get_config() | dict(grid=self.grid, sharpness=self.sharpness)
+    def get_config(self): return super().get_config() | dict(grid=self.grid, units=self.units)
 
 # %% ../nbs/02_siamese.ipynb #28016624
-def _local_head(features, grid):
+def _local_head(features, grid, weights):
     "The head of a *signature* encoder: `LocalMatch`, then one sigmoid unit"
     a = keras.Input((features,), name='features_a')
     b = keras.Input((features,), name='features_b')
     difference = LocalMatch(grid, name='difference')((a,b))
-    start = dict( # two differences that add up to 1 give a score of 0.5
-        kernel_initializer=keras.initializers.Constant(7.0),
-        bias_initializer=keras.initializers.Constant(-7.0))
-    score = keras.layers.Dense(1, activation='sigmoid', dtype='float32', name='score', **start)
-    return keras.Model((a,b), score(difference), name='head')
+    add_up = keras.initializers.Constant(1.0)
+    score = keras.layers.Dense(1, activation='sigmoid', dtype='float32', name='score', kernel_initializer=add_up)
+    head = keras.Model((a,b), score(difference), name='head')
+    if weights=='synthetic': head.set_weights(synthetic_weights('head'))
+    return head
 
 # %% ../nbs/02_siamese.ipynb #7e892075
 def _encode_batches(encoder, x, batch_size, positions):
@@ -201,7 +228,7 @@ def score_features(
     features:np.ndarray, # (N,F), float32
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
-    block:int=4096 # Pairs at a time; bounds the memory
+    block:int=128 # Pairs at a time; bounds the memory
 )->np.ndarray: # Scores, shape (P,), float32 in [0,1], 1 = forged
     "The scores of pairs of encoded images; each image, not each pair, passes the projection once"
     layers = {layer.name: layer for layer in head.layers}

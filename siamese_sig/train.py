@@ -6,8 +6,9 @@
 from __future__ import annotations # annotations stay text, so they load nothing
 
 # %% auto #0
-__all__ = ['compile_model', 'resolve', 'load_config', 'run_tables', 'RunData', 'run_data', 'load_history', 'train_run',
-           'load_run', 'resume_run', 'export_run', 'plot_history']
+__all__ = ['FINE_TUNING_RATE', 'LEARNING_RATE', 'LEARNED_SHARES', 'CURVES', 'compile_model', 'resolve', 'load_config',
+           'run_tables', 'RunData', 'run_data', 'load_history', 'train_run', 'load_run', 'resume_run', 'export_run',
+           'plot_history']
 
 # %% ../nbs/03_train.ipynb #9a2d6b27
 import contextlib, hashlib, platform, shutil, sys
@@ -24,31 +25,38 @@ from sklearn.metrics import f1_score, log_loss
 from .core.messages import DataError
 from .core.files import check_vacant, left_over, only_one, write_whole
 from .core.settings import INPUT_SIZES, RunConfig, Settings, other_version, read_config
+from .evaluate import eer
 from .core.layouts import read_dataset
 from .core.images import load_images, usable_pairs
 from .core.batches import index_pairs, pair_batches, writer_batches
 from .core.networks import export_parts, read_network
 from .data import audit, leak_warning, split_pairs
 from .backbones import BACKBONES, build_encoder, local_grid
+from .losses import LOSSES
 from .siamese import (
     augmenter, batch_siamese, build_head, encode, score_features, score_pairs, siamese_model)
 
 # %% ../nbs/03_train.ipynb #a57edbc1
+def _metrics():
+    "What the original notebook reports of its training pairs"
+    return ['accuracy', keras.metrics.F1Score(average='micro', threshold=0.5, name='f1')]
+
 def compile_model(
     model:keras.Model, # A network that ends in a sigmoid score
     learning_rate:float=1e-2, # At the start
     weight_decay:float=0.2, # Of Adam, decoupled (Loshchilov & Hutter, arXiv:1711.05101)
     decay:float=0.5, # Factor on the learning rate …
     decay_steps:int=500, # … every so many steps
-    jit_compile:bool=False # Compile with XLA: minutes for a deep backbone, pays on long runs only
+    jit_compile:bool=False, # Compile with XLA: minutes for a deep backbone, pays on long runs only
+    loss:str='crossentropy', # A key of `LOSSES`
+    metrics:bool=True # Accuracy and F1; only where an answer is one column, which batches of writers are not
 )->keras.Model: # The same model, compiled
-    "Give `model` the original notebook's loss, optimizer and metrics"
+    "Give `model` a loss, Adam and metrics; the defaults are the original notebook's"
     rate = keras.optimizers.schedules.ExponentialDecay(learning_rate, decay_steps, decay)
     optimizer = keras.optimizers.Adam(rate, weight_decay=weight_decay)
-    f1 = keras.metrics.F1Score(average='micro', threshold=0.5, name='f1')
     jit_compile = jit_compile or keras.backend.backend()=='jax' # JAX has no other fast way
-    model.compile(loss='binary_crossentropy', optimizer=optimizer,
-                  metrics=['accuracy', f1], jit_compile=jit_compile)
+    model.compile(loss=LOSSES[loss](), optimizer=optimizer,
+                  metrics=_metrics() if metrics else None, jit_compile=jit_compile)
     return model
 
 # %% ../nbs/03_train.ipynb #cdb88547
@@ -60,6 +68,28 @@ def _check_together(settings):
     if settings.strategy=='mirrored' and settings.batches!='pairs':
         raise DataError("strategy 'mirrored' splits a batch, and batches 'writers' compares each "
                         "image of a batch with each; expected batches='pairs'")
+    if settings.loss=='triplet' and settings.batches!='writers':
+        raise DataError("loss 'triplet' compares pairs that share an image; expected batches='writers'")
+    if settings.average and (settings.frozen or not settings.weights):
+        raise DataError("average mixes learned weights with those of the start; "
+                        "expected weights to start from and an encoder that learns")
+
+# %% ../nbs/03_train.ipynb #res-defaults
+FINE_TUNING_RATE,LEARNING_RATE = 2e-4, 1e-3 # From synthetic weights, and otherwise
+
+def _given(value, default): return default if value is None else value
+
+def _learning_defaults(settings):
+    "The same with a value for what depends on `weights`, `frozen` and `strategy`"
+    learns = not settings.frozen
+    compares_writers = learns and settings.strategy=='single'
+    fine_tunes = settings.weights=='synthetic'
+    return replace(
+        settings,
+        batches=settings.batches or ('writers' if compares_writers else 'pairs'),
+        augment=_given(settings.augment, learns),
+        learning_rate=settings.learning_rate or (FINE_TUNING_RATE if fine_tunes else LEARNING_RATE),
+        average=_given(settings.average, learns and fine_tunes))
 
 # %% ../nbs/03_train.ipynb #70f8c462
 def resolve(
@@ -70,13 +100,14 @@ def resolve(
         raise DataError(f"backbone {settings.backbone!r}; expected one of {', '.join(BACKBONES)}")
     row = BACKBONES[settings.backbone]
     weights = row.weights if settings.weights=='default' else settings.weights
-    full = replace(
+    photographs = row.weights=='imagenet'
+    full = _learning_defaults(replace(
         settings,
         weights=str(weights) if weights else None,
-        frozen=weights is not None if settings.frozen is None else settings.frozen,
+        frozen=_given(settings.frozen, photographs and weights is not None),
         projection=row.projection if settings.projection=='default' else settings.projection,
         size=settings.size or row.size or INPUT_SIZES[settings.input],
-        decay_steps=settings.decay_steps or 5*settings.steps_per_epoch)
+        decay_steps=settings.decay_steps or 5*settings.steps_per_epoch))
     _check_together(full)
     return full
 
@@ -144,8 +175,12 @@ def run_data(
 def _checkpoint(run, epoch): # Epochs count from 1
     return Path(run)/'checkpoints'/f'epoch-{epoch}.keras'
 
-def _best_epoch(history): # Rows of `history.csv`, as dicts
-    return int(np.argmax([row['val_accuracy'] for row in history]))+1
+def _column(history, name): # Of `history.csv`, whose rows are dicts
+    return np.array([row[name] for row in history])
+
+def _best_epoch(history, monitor): # monitor: one of `MONITORS`
+    if monitor=='eer': return int(_column(history, 'val_eer').argmin())+1
+    return int(_column(history, 'val_accuracy').argmax())+1
 
 # %% ../nbs/03_train.ipynb #f71960f8
 def _drop_checkpoints(
@@ -160,7 +195,7 @@ def _drop_checkpoints(
 # %% ../nbs/03_train.ipynb #1520844b
 def load_history(
     run:str|Path # Run folder
-)->pd.DataFrame: # One row for each epoch: epoch, loss, accuracy, f1, val_loss, val_accuracy, val_f1
+)->pd.DataFrame: # One row for each epoch: epoch, loss, val_loss, val_eer, val_accuracy, val_f1; with pairs accuracy, f1
     "What happened in training so far"
     file = Path(run)/'history.csv'
     if not file.exists(): return pd.DataFrame(columns=['epoch'])
@@ -168,22 +203,24 @@ def load_history(
 
 # %% ../nbs/03_train.ipynb #f8636d1f
 def _stop_now(
-    losses:list, # Validation loss of each epoch so far
+    history:list, # Rows of `history.csv`, as dicts
+    monitor:str, # One of `MONITORS`
     patience:int # Epochs without a new low that are allowed
 )->bool:
-    "Has training gone `patience` epochs without a lower validation loss?"
-    if not losses: return False
-    epochs_since_best = len(losses)-1-int(np.argmin(losses))
+    "Has training gone `patience` epochs without getting better?"
+    if not history: return False
+    watched = _column(history, 'val_eer' if monitor=='eer' else 'val_loss')
+    epochs_since_best = len(watched)-1-int(watched.argmin())
     return epochs_since_best>=patience
 
 # %% ../nbs/03_train.ipynb #4782be4a
 def _validation_logs(model, x, a, b, label):
-    "Loss, accuracy and F1 of a whole network on pairs of images, or of a head on pairs of features"
+    "Cross-entropy, EER, accuracy and F1 of a network on pairs of images, or of a head on pairs of features"
     has_encoder = any(layer.name=='encoder' for layer in model.layers)
     score = score_pairs(model, x, a, b) if has_encoder else score_features(model, x, a, b)
     probability = np.clip(score.astype(float), 1e-7, 1-1e-7)
     forged = score>0.5
-    return dict(val_loss=log_loss(label, probability),
+    return dict(val_loss=log_loss(label, probability), val_eer=eer(score, label)[0],
                 val_accuracy=(forged==label).mean(), val_f1=f1_score(label, forged))
 
 # %% ../nbs/03_train.ipynb #39579851
@@ -196,13 +233,12 @@ def _reseed_dropout(model, seed, epoch):
 # %% ../nbs/03_train.ipynb #f67d802c
 class _EpochKeeper(keras.callbacks.Callback):
     "After each epoch: validate, save the model, add a row to the history, decide whether to stop"
-    def __init__(self, run, history, validation, patience, seed):
+    def __init__(self, run, history, validation, settings):
         super().__init__()
         self.run = Path(run)
         self.history = history # Rows of `history.csv`, as dicts
         self.validation = validation # x, a, b, label
-        self.patience = patience
-        self.seed = seed
+        self.monitor,self.patience,self.seed = settings.monitor,settings.patience,settings.seed
 
     def on_epoch_begin(self, epoch, logs=None): _reseed_dropout(self.model, self.seed, epoch)
 
@@ -219,8 +255,8 @@ class _EpochKeeper(keras.callbacks.Callback):
         self.history.append(dict(epoch=epoch+1, **numbers))
         table = pd.DataFrame(self.history)
         write_whole(self.run/'history.csv', lambda file: table.to_csv(file, index=False))
-        _drop_checkpoints(self.run, keep={epoch+1, _best_epoch(self.history)})
-        self.model.stop_training = _stop_now(table.val_loss.tolist(), self.patience)
+        _drop_checkpoints(self.run, keep={epoch+1, _best_epoch(self.history, self.monitor)})
+        self.model.stop_training = _stop_now(self.history, self.monitor, self.patience)
 
 # %% ../nbs/03_train.ipynb #6db61d47
 @contextlib.contextmanager
@@ -233,7 +269,7 @@ def _precision(policy): # One of `PRECISIONS`
 
 # %% ../nbs/03_train.ipynb #55e3057d
 def _build(settings, scope=contextlib.nullcontext): # scope: see `_scope` below
-    "The encoder and a fresh head, from the run's random seed and in its precision"
+    "The encoder and its head, from the run's random seed and in its precision"
     keras.utils.set_random_seed(settings.seed)
     channels = 1 if settings.input=='ink' else 3
     grid = local_grid(settings.backbone, settings.size)
@@ -243,7 +279,8 @@ def _build(settings, scope=contextlib.nullcontext): # scope: see `_scope` below
             encoder = build_encoder(settings.backbone, (*settings.size, channels),
                                     settings.weights, settings.frozen, settings.alpha)
         with scope():
-            head = build_head(encoder.output_shape[-1], settings.projection, grid)
+            weights = 'synthetic' if settings.weights=='synthetic' else None
+            head = build_head(encoder.output_shape[-1], settings.projection, grid, weights)
     return encoder, head
 
 # %% ../nbs/03_train.ipynb #376f271c
@@ -254,7 +291,8 @@ def _student(encoder, head, settings):
     elif settings.batches=='pairs': model = siamese_model(encoder, head, augment)
     else: model = batch_siamese(encoder, head, augment)
     return compile_model(model, settings.learning_rate, settings.weight_decay, settings.decay,
-                         settings.decay_steps, settings.jit_compile)
+                         settings.decay_steps, settings.jit_compile, settings.loss,
+                         metrics=settings.batches=='pairs')
 
 # %% ../nbs/03_train.ipynb #6e449e6d
 def _training_images(data):
@@ -328,35 +366,68 @@ def _tidy(run):
     for file in run.iterdir():
         if left_over(file.name): file.unlink(missing_ok=True)
 
+# %% ../nbs/03_train.ipynb #avg-mix
+LEARNED_SHARES = (0, 0.25, 0.5, 0.75, 1)
+
+def _mixed(start, learned, share):
+    "Weights between those of the start (share 0) and those learned (share 1), array by array"
+    return [(1-share)*before+share*after for before,after in zip(start, learned)]
+
+# %% ../nbs/03_train.ipynb #avg-choose
+def _average(
+    network:keras.Model, # That has learned; gets the weights that validate best
+    start:list, # Its weights before, arrays
+    validation:tuple # x, a, b, label
+)->pd.DataFrame: # share, val_eer
+    "Mix what was learned with what was there before, by the share that the validation writers choose"
+    learned = network.get_weights()
+    rows = []
+    for share in LEARNED_SHARES:
+        network.set_weights(_mixed(start, learned, share))
+        rows.append(dict(share=share, val_eer=_validation_logs(network, *validation)['val_eer']))
+    table = pd.DataFrame(rows)
+    best = table.share[table.val_eer.idxmin()]
+    network.set_weights(_mixed(start, learned, best))
+    return table
+
 # %% ../nbs/03_train.ipynb #490e719f
-def _finish(run, encoder, history, frozen):
+def _finish(run, parts, history, settings, start, validation): # start: weights before the training
     "Write the network of the best epoch; `model.keras` comes last and marks the training as finished"
-    best = read_network(_checkpoint(run, _best_epoch(history)))
-    if frozen: head = best
+    best = read_network(_checkpoint(run, _best_epoch(history, settings.monitor)))
+    if settings.frozen: encoder,head = parts[0],best
     else: encoder,head = best.get_layer('encoder'),best.get_layer('head')
+    network = siamese_model(encoder, head)
+    if settings.average:
+        table = _average(network, start, validation)
+        write_whole(run/'averages.csv', lambda file: table.to_csv(file, index=False))
     export_parts((encoder,head), run)
-    write_whole(run/'model.keras', siamese_model(encoder, head).save)
+    write_whole(run/'model.keras', network.save)
     _tidy(run)
 
 # %% ../nbs/03_train.ipynb #51952c3a
+def _learn(run, config, data, x, student, history, validation, verbose):
+    "Epoch by epoch, from the last one in the history on; x: images or features"
+    settings,done = config.settings, len(history)
+    stopped = _stop_now(history, settings.monitor, settings.patience)
+    if done>=settings.epochs or stopped: return
+    keeper = _EpochKeeper(run, history, validation, settings)
+    batches = _training_batches(config, data, x, done)
+    student.fit(batches, steps_per_epoch=settings.steps_per_epoch, initial_epoch=done,
+                epochs=settings.epochs, callbacks=[keeper], shuffle=False, verbose=verbose)
+
 def _fit(run, config, data, parts, scope, verbose):
     "Train encoder and head (`parts`) from the last epoch that `run` holds to the end"
     settings = config.settings
     encoder,head = parts
+    start = siamese_model(encoder, head).get_weights()
     history = load_history(run).to_dict('records')
-    done = len(history)
     with scope():
-        if done: student = read_network(_checkpoint(run, done))
+        if history: student = read_network(_checkpoint(run, len(history)))
         else: student = _student(encoder, head, settings)
     x = encode(encoder, data.x, keep=True) if settings.frozen else data.x
-    stopped = _stop_now([row['val_loss'] for row in history], settings.patience)
-    if done<settings.epochs and not stopped:
-        validation = (x, *data.splits['validation'])
-        keeper = _EpochKeeper(run, history, validation, settings.patience, settings.seed)
-        batches = _training_batches(config, data, x, done)
-        student.fit(batches, steps_per_epoch=settings.steps_per_epoch, initial_epoch=done,
-                    epochs=settings.epochs, callbacks=[keeper], shuffle=False, verbose=verbose)
-    _finish(run, encoder, history, settings.frozen)
+    validation = (x, *data.splits['validation'])
+    _learn(run, config, data, x, student, history, validation, verbose)
+    _finish(run, parts, history, settings, start, validation)
     return run
 
 # %% ../nbs/03_train.ipynb #74eb925b
@@ -431,16 +502,18 @@ def export_run(
     return export_parts((model.get_layer('encoder'), model.get_layer('head')), out, format)
 
 # %% ../nbs/03_train.ipynb #3bf30e99
+CURVES = {'loss': 'loss', 'eer': 'EER of skilled forgeries', 'accuracy': 'accuracy at 0.5'}
+
 def plot_history(
     history:pd.DataFrame, # From `load_history`
     axs=None # Three matplotlib axes, made if None
 ): # The axes
-    "Training and validation curves of loss, accuracy and F1, epoch by epoch"
+    "Curves of loss, EER and accuracy, epoch by epoch; what was not measured in training has one curve"
     import matplotlib.pyplot as plt
     if axs is None: _,axs = plt.subplots(1, 3, figsize=(8,2.4), layout='constrained')
-    for ax,name in zip(axs, ('loss','accuracy','f1')):
-        ax.plot(history.epoch, history[name], 'o-', ms=3, label='training')
-        ax.plot(history.epoch, history[f'val_{name}'], 'o-', ms=3, label='validation')
-        ax.set(xlabel='epoch', title=name)
+    for ax,(name,title) in zip(axs, CURVES.items()):
+        for column,who in ((name,'training'), (f'val_{name}','validation')):
+            if column in history: ax.plot(history.epoch, history[column], 'o-', ms=3, label=who)
+        ax.set(xlabel='epoch', title=title)
     axs[0].legend()
     return axs

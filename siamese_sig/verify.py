@@ -6,9 +6,9 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['SCORE_MARGIN', 'WORRIED_BAND', 'COPIED', 'MOST_REFERENCES', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS', 'MOST_FOLDS',
-           'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions', 'where_unlike',
-           'paint', 'explain', 'calibrate', 'adapt']
+__all__ = ['SCORE_MARGIN', 'WORRIED_BAND', 'COPIED', 'MOST_REFERENCES', 'BUNDLED', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS',
+           'MOST_FOLDS', 'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions',
+           'where_unlike', 'paint', 'explain', 'calibrate', 'adapt']
 
 # %% ../nbs/06_verify.ipynb #b43c62d4
 import json
@@ -253,18 +253,32 @@ def _question_features(
     else: known = [matcher.one(path) for path in references]
     return np.stack([*known, matcher.one(questioned)])
 
+# %% ../nbs/06_verify.ipynb #bundled-files
+# Name of a bundled verifier -> its files; all are checked against the hashes that the package came with
+BUNDLED = {
+    'evidence': ('verifier/evidence.npz','verifier/calibration.json'),
+    'signature': ('signature/encoder.onnx','signature/head.onnx','signature/config.json','signature/calibration.json'),
+}
+
+def _folder_of(
+    run:str|Path|None, # See `Verifier.load`
+)->Path:
+    "The folder of a bundled verifier, by its name, or of a run"
+    name = str(run or 'evidence')
+    if name in BUNDLED: return [asset(file) for file in BUNDLED[name]][0].parent
+    return Path(run)
+
 # %% ../nbs/06_verify.ipynb #07f69654
 def _calibrated_matcher(
     run:str|Path|None, # See `Verifier.load`
     calibration:str|Path|None, # See `Verifier.load`
 ): # matcher, calibrations
     "The matcher of a folder, and the calibration beside it or another one"
-    folder = Path(run) if run else asset('verifier/evidence.npz').parent
+    folder = _folder_of(run)
     evidence = folder/'evidence.npz'
     matcher = EvidenceMatcher(evidence) if evidence.is_file() else RunMatcher(folder)
     if calibration: file,hint = calibration, 'make it with: siamese-sig calibrate'
-    elif run: file,hint = folder/'calibration.json', f'make it with: siamese-sig evaluate {run}'
-    else: file,hint = asset('verifier/calibration.json'), 'install siamese_sig again'
+    else: file,hint = folder/'calibration.json', f'make it with: siamese-sig evaluate {run}'
     return matcher, read_references(Path(file), matcher, hint)
 
 # %% ../nbs/06_verify.ipynb #e89a1436
@@ -275,7 +289,7 @@ class Verifier:
 
     @classmethod
     def load(cls,
-        run:str|Path|None=None, # Folder of a run or of `adapt`; None: the bundled verifier
+        run:str|Path|None=None, # Folder of a run or of `adapt`, or a name in `BUNDLED`; None: the evidence
         calibration:str|Path|None=None, # From `calibrate`; None: the one that the matcher came with
     ):
         "The bundled verifier, or that of a run"

@@ -511,7 +511,7 @@ def test_a_network(people, people_few, tmp_path):
     "A run's encoder in batches gives what it gives one by one, and its archive is not the bundled verifier's"
     from test_images import data_set
     data_set(tmp_path/"set", people, None, bad=())
-    cli("train", "--data", tmp_path/"set", "--out", tmp_path/"run", "--epochs", 1, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8, code=0)
+    cli("train", "--recipe", "original", "--data", tmp_path/"set", "--out", tmp_path/"run", "--epochs", 1, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8, code=0)
     enrol(people_few, tmp_path/"x", model=tmp_path/"run", part=PART)
     run = Verifier.load(tmp_path/"run")
     got = read_enrolled(tmp_path/"x", run)

@@ -13,7 +13,7 @@ FILES = "metrics.json", "scores.csv", "calibration.json", "history.csv"
 def test_small_run_twice(tmp_path, people):
     root = data_set(tmp_path/"set", people, None, bad=())
     for name in ("one", "two"):
-        cli("train", "--data", root, "--out", tmp_path/name, "--epochs", 2, "--steps-per-epoch", 5, "--size", "40x72", "--seed", 3, code=0)
+        cli("train", "--recipe", "original", "--data", root, "--out", tmp_path/name, "--epochs", 2, "--steps-per-epoch", 5, "--size", "40x72", "--seed", 3, code=0)
         cli("evaluate", tmp_path/name, code=0)
     for name in FILES:
         assert (tmp_path/"one"/name).read_bytes() == (tmp_path/"two"/name).read_bytes(), name

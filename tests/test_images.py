@@ -271,7 +271,7 @@ def test_adapt_goes_on(mixed, tmp_path):
 
 def test_train_goes_on(mixed, tmp_path):
     "Training and evaluation leave them out, and say so"
-    _, out, err = cli("train", "--data", mixed, "--out", tmp_path/"run", "--epochs", 1, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8, code=0)
+    _, out, err = cli("train", "--recipe", "original", "--data", mixed, "--out", tmp_path/"run", "--epochs", 1, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8, code=0)
     assert "images cannot be used" in err, err
     cli("evaluate", tmp_path/"run", code=0)
     import json
@@ -291,7 +291,7 @@ def test_blank_is_nobodys_signature(known, tmp_path, scan, people):
 @pytest.mark.parametrize("read", ["ink", "scan"])
 def test_blank_is_nobodys_signature_to_a_network(known, tmp_path, scan, people, hard, read):
     root = data_set(tmp_path/"set", people, hard, bad=())
-    cli("train", "--data", root, "--out", tmp_path/"run", "--epochs", 1, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8, "--input", read, code=0)
+    cli("train", "--recipe", "original", "--data", root, "--out", tmp_path/"run", "--epochs", 1, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8, "--input", read, code=0)
     for k, make in enumerate((grey(255), grey(0), noise(None), noise(2))):
         make(tmp_path/f"{k}.png", scan)
         for ref in (known[0], tmp_path/f"{k}.png"):

@@ -20,7 +20,7 @@ from siamese_sig.core.images import load_images
 from siamese_sig.core.ink import preprocess
 from siamese_sig.core.layouts import read_images
 
-SMALL = "--epochs", 3, "--steps-per-epoch", 3, "--size", "24x40", "--batch-size", 8, "--learning-rate", .001
+SMALL = "--recipe", "original", "--epochs", 3, "--steps-per-epoch", 3, "--size", "24x40", "--batch-size", 8, "--learning-rate", .001
 
 
 @pytest.fixture(scope="module")

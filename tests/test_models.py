@@ -16,7 +16,7 @@ from conftest import VERDICTS, cli
 from test_images import data_set
 
 ROOT = Path(__file__).parents[1]
-SMALL = "--epochs", 2, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8
+SMALL = "--recipe", "original", "--epochs", 2, "--steps-per-epoch", 2, "--size", "24x40", "--batch-size", 8
 
 
 @pytest.fixture(scope="module")

@@ -137,13 +137,14 @@ def writer_batches(
     each:int=4, # K, genuine and as many forged signatures of each; some twice if a writer has fewer
     seed:int=0, # Of the draws
     skip:int=0 # Batches to leave out at the start
-): # A tf.data.Dataset of ((images, a, b), label (P,1), weight (P,)) without end
+): # A tf.data.Dataset of ((images, a, b), answer (P,3): label and again a, b; weight (P,)) without end
     "Make batches of a few writers, with all pairs among their images"
     import tensorflow as tf
     by_writer = _positions_by_writer(writer, forged)
     n_writers = min(writers, len(by_writer))
     is_forged = np.tile(np.repeat([False,True], each), n_writers)
     a,b,label,weight = batch_pairs(np.repeat(np.arange(n_writers), 2*each), is_forged)
+    answer = np.stack([label,a,b], 1).astype('float32')
     look_up = _rows_of(x)
 
     def draw(number): return _draw_images(by_writer, n_writers, each, np.random.default_rng([seed, number]))
@@ -151,6 +152,6 @@ def writer_batches(
     def batch(number):
         drawn = tf.numpy_function(draw, [number], tf.int64)
         drawn = tf.ensure_shape(drawn, (2*n_writers*each,))
-        return (look_up(drawn), a, b), label[:,None], weight
+        return (look_up(drawn), a, b), answer, weight
 
     return tf.data.Dataset.counter(skip).map(batch, num_parallel_calls=2).prefetch(2)

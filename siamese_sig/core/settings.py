@@ -6,12 +6,13 @@
 from __future__ import annotations # annotations stay text, so they load nothing
 
 # %% auto #0
-__all__ = ['INPUT_SIZES', 'SPLITS', 'BATCHES', 'PRECISIONS', 'STRATEGIES', 'EXPORT_FORMATS', 'ENGINES', 'OPERATING_POINTS',
-           'ALLOWED_FAR', 'Settings', 'RunConfig', 'read_config', 'other_version']
+__all__ = ['INPUT_SIZES', 'SPLITS', 'BATCHES', 'LOSS_NAMES', 'MONITORS', 'PRECISIONS', 'STRATEGIES', 'EXPORT_FORMATS', 'ENGINES',
+           'OPERATING_POINTS', 'ALLOWED_FAR', 'RECIPES', 'Settings', 'original', 'RunConfig', 'read_config',
+           'other_version']
 
 # %% ../../nbs/core/settings.ipynb #145677a0
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +26,10 @@ INPUT_SIZES = {'ink': (112,208), 'scan': (224,224)}
 SPLITS = {'writer-disjoint': 'honest: unseen writers', 'published': 'leaky: measures memory'}
 # What a batch holds: pairs of the csv files, or a few writers with all pairs of their images
 BATCHES = ('pairs','writers')
+# What training makes smaller (notebook 02b)
+LOSS_NAMES = ('crossentropy','contrastive','triplet')
+# By which number of the validation writers an epoch is the best one
+MONITORS = ('eer','accuracy')
 # Keras' dtype policies
 PRECISIONS = ('float32','mixed_float16','mixed_bfloat16')
 # What trains: one device, or all devices of this machine, each with its share of a batch
@@ -53,7 +58,7 @@ AT_LEAST_ONE = ('epochs','steps_per_epoch','batch_size','decay_steps','patience'
 
 def _check_setting(name, value, choices):
     "Raise a DataError unless the setting may have this value"
-    if choices and value not in choices:
+    if choices and value is not None and value not in choices:
         raise DataError(f"{name} {value!r}; expected one of {', '.join(choices)}")
     if name in AT_LEAST_ONE and value is not None and value<1:
         raise DataError(f"{name} {value}; expected at least 1")
@@ -70,35 +75,58 @@ def _as_size(
 # %% ../../nbs/core/settings.ipynb #b6ebf5c8
 @dataclass(frozen=True)
 class Settings:
-    "What a run is trained with"
-    backbone:str = setting('custom_cnn', "Encoder, a row of the table in notebook 01.")
-    weights:str|None = setting('default', "imagenet, none or a .h5 file; default: the backbone's.")
-    frozen:bool|None = setting(None, "Keep the encoder's weights; default: if it starts from any.")
+    "What a run is trained with; the defaults are the recipe that works on unseen writers"
+    backbone:str = setting('signature', "Encoder, a row of the table in notebook 01.")
+    weights:str|None = setting(
+        'default', "synthetic, imagenet, none or a .h5 file; default: the backbone's.")
+    frozen:bool|None = setting(None, "Keep the encoder's weights; default: those from ImageNet.")
     alpha:float = setting(1.0, "Width multiplier, for a backbone that has one.")
     projection:int|str|None = setting('default', "Units before |a−b|; default: the backbone's.")
     input:str = setting('ink', "What the network reads: the ink, or the whole scan.", INPUT_SIZES)
     size:tuple[int,int]|None = setting(None, "(height, width), pixels; default: the backbone's.")
     split:str = setting('writer-disjoint', "How the data is split; published leaks.", SPLITS)
     validation:float = setting(0.2, "Fraction of training writers (published: pairs) held out.")
-    epochs:int = setting(5, "Most epochs to train.")
-    steps_per_epoch:int = setting(100, "Batches in an epoch.")
+    epochs:int = setting(12, "Most epochs to train.")
+    steps_per_epoch:int = setting(40, "Batches in an epoch.")
     batch_size:int = setting(64, "Pairs in a batch; batches=writers: images, eight a writer.")
-    batches:str = setting('pairs', "writers: all pairs among the images of a few writers.", BATCHES)
-    augment:bool = setting(False, "Turn, shift and resize images a little in training.")
-    learning_rate:float = setting(1e-2, "Learning rate at the start.")
-    weight_decay:float = setting(0.2, "Weight decay of Adam, decoupled.")
+    batches:str|None = setting(None, "Pairs of the csv, or all pairs of the images of a few writers; "
+                                     "default: writers, for one device and an encoder that learns.", BATCHES)
+    augment:bool|None = setting(None, "Turn, shift and resize images a little in training; "
+                                      "default: if the encoder learns.")
+    loss:str = setting('crossentropy', "What training makes smaller, see notebook 02b.", LOSS_NAMES)
+    learning_rate:float|None = setting(
+        None, "Learning rate at the start; default: 0.001, and 0.0002 from synthetic weights.")
+    weight_decay:float = setting(1e-3, "Weight decay of Adam, decoupled.")
     decay:float = setting(0.5, "Factor on the learning rate every `decay_steps`.")
     decay_steps:int|None = setting(None, "Steps between two decays; default: five epochs.")
     precision:str = setting('float32', "Keras' dtype policy; mixed ones are for GPUs.", PRECISIONS)
     jit_compile:bool = setting(False, "Compile with XLA: slow to start, faster steps.")
     strategy:str = setting('single', "mirrored: all devices share each batch.", STRATEGIES)
-    patience:int = setting(3, "Stop after so many epochs without a lower validation loss.")
+    monitor:str = setting('eer', "Number of the validation writers that the best epoch has.", MONITORS)
+    patience:int = setting(4, "Stop after so many epochs without a better one.")
+    average:bool|None = setting(None, "Average the weights with those of the start where that "
+                                      "validates better; default: if they were learned.")
     seed:int = setting(0, "Random seed of the split, the first weights and the order of pairs.")
 
     def __post_init__(self):
         for f in fields(self):
             _check_setting(f.name, getattr(self, f.name), f.metadata['choices'])
         if self.size is not None: object.__setattr__(self, 'size', _as_size(self.size))
+
+# %% ../../nbs/core/settings.ipynb #set-recipes
+RECIPES = {
+    'signature': Settings(),
+    'original': Settings(
+        backbone='custom_cnn', batches='pairs', augment=False, average=False, monitor='accuracy',
+        epochs=5, steps_per_epoch=100, learning_rate=1e-2, weight_decay=0.2, patience=3),
+}
+
+# %% ../../nbs/core/settings.ipynb #set-recipes-original
+def original(
+    **changes # Settings that differ
+)->Settings:
+    "The original notebook's recipe"
+    return replace(RECIPES['original'], **changes)
 
 # %% ../../nbs/core/settings.ipynb #da4d3f75
 @dataclass
@@ -130,7 +158,7 @@ def _known_settings(file, stored):
     if unknown:
         raise DataError(f"{file}: unknown setting {', '.join(unknown)}; "
                         "expected what this version of siamese_sig knows")
-    try: return Settings(**stored)
+    try: return original(**stored)
     except TypeError as e:
         raise DataError(f"{file}: a setting of the wrong type ({e}); train anew") from None
 

@@ -215,7 +215,7 @@ class RunMatcher:
         rows = iter(self._measure_all(seen) if seen else ())
         return [(None if error else next(rows), error) for _,error in read]
 
-    def compare(self, features, a, b, block=4096)->np.ndarray: # As `EvidenceMatcher.compare`
+    def compare(self, features, a, b, block=128)->np.ndarray: # As `EvidenceMatcher.compare`
         scores = [np.zeros(0, 'float32')]
         for k in range(0, len(a), block):
             one,other = features[a[k:k+block],:-1], features[b[k:k+block],:-1]
