@@ -8,6 +8,7 @@ narrower lines, grain, the threshold between ink and paper. In the end the ink i
 """
 import argparse
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -46,23 +47,40 @@ def draw_shape(rng):
     return from_x.astype("float32"), from_y.astype("float32")
 
 
-def _scanned(page, rng):
-    "The page turned and sheared a little, at the resolution of a scan"
+class Look(NamedTuple):
+    "How an image was scanned"
+    resolution: float  # Against that of the ink finder
+    lines: int  # Pixels of the scan that all lines gain
+    grain: float  # Standard deviation, of the contrast of the ink
+    threshold: float  # Between paper, 0, and ink, 1
+    cubic: bool  # Is it made larger by cubic interpolation, or by a linear one?
+    smooth: bool  # Are edges smoothed?
+
+
+def draw_look(rng):
+    "A look"
+    drawn = rng.random()
+    lines = 1 if drawn < WIDER_CHANCE else -1 if drawn < WIDER_CHANCE+NARROWER_CHANCE else 0
+    resolution = rng.uniform(*RESOLUTIONS) if rng.random() < RESOLUTION_CHANCE else 1.
+    threshold = np.clip(rng.normal(THRESHOLD, THRESHOLD_SPREAD), *THRESHOLD_LIMITS)
+    return Look(resolution, lines, rng.uniform(0, MOST_GRAIN), threshold, rng.random() < .5, rng.random() < SMOOTH_CHANCE)
+
+
+def _scanned(page, resolution, rng):
+    "The page turned and sheared a little, at a resolution"
     height, width = page.shape
     turn, (wide, high) = np.deg2rad(rng.normal(0, TURN)), np.exp(rng.normal(0, IMAGE_STRETCH, 2))
-    resolution = rng.uniform(*RESOLUTIONS) if rng.random() < RESOLUTION_CHANCE else 1.
     change = np.array([[wide*np.cos(turn), rng.normal(0, IMAGE_SHEAR)-wide*np.sin(turn)], [np.sin(turn), high*np.cos(turn)]])
     middle = np.array([width, height])/2
     affine = resolution*np.c_[change, middle-change@middle]
     return cv2.warpAffine(page, affine.astype("float32"), (int(resolution*width), int(resolution*height)), flags=cv2.INTER_AREA)
 
 
-def _with_other_lines(page, rng):
+def _with_other_lines(page, pixels):
     "All lines wider or narrower by a pixel, or as they are"
-    drawn, pixel = rng.random(), np.ones((2, 2), "uint8")
-    if drawn < WIDER_CHANCE:
-        return cv2.dilate(page, pixel)
-    return cv2.erode(page, pixel) if drawn < WIDER_CHANCE+NARROWER_CHANCE else page
+    if pixels == 0:
+        return page
+    return (cv2.dilate if pixels > 0 else cv2.erode)(page, np.ones((2, 2), "uint8"))
 
 
 def _cropped(page):
@@ -73,13 +91,12 @@ def _cropped(page):
     return page[rows[0]:rows[-1]+1, columns[0]:columns[-1]+1]
 
 
-def _ink(grey, rng):
+def _ink(grey, look, rng):
     "What a threshold leaves of a grainy scan, in [0,1] -> 0 or 1"
     height, width = grey.shape
     top, left = rng.integers(SIZE[0]), rng.integers(SIZE[1])
-    grey = grey+rng.uniform(0, MOST_GRAIN)*_GRAIN[top:top+height, left:left+width]
-    ink = (grey > np.clip(rng.normal(THRESHOLD, THRESHOLD_SPREAD), *THRESHOLD_LIMITS)).astype("uint8")
-    return cv2.medianBlur(255*ink, 3)//255 if rng.random() < SMOOTH_CHANCE else ink
+    ink = (grey+look.grain*_GRAIN[top:top+height, left:left+width] > look.threshold).astype("uint8")
+    return cv2.medianBlur(255*ink, 3)//255 if look.smooth else ink
 
 
 def _placed(ink, rng):
@@ -91,18 +108,18 @@ def _placed(ink, rng):
     return page
 
 
-def otherwise(ink, shape, rng):
-    "Ink of `SIZE` (0 or 1, uint8) in a shape (or None) and with a look drawn from `rng`; same size and values"
+def otherwise(ink, shape, look, rng):
+    "Ink of `SIZE` (0 or 1, uint8) in a shape (or None) and with a look; small turns, grain and place from `rng`"
     page = np.pad(255*ink, PAD)
     if shape:
         page = cv2.remap(page, *shape, cv2.INTER_LINEAR)
-    box = _cropped(_with_other_lines(_scanned(page, rng), rng))
+    box = _cropped(_with_other_lines(_scanned(page, look.resolution, rng), look.lines))
     if box is None:
         return ink
     scale = min((room-2*MARGIN)/side for room, side in zip(SIZE, box.shape))
     height, width = (max(1, int(scale*side)) for side in box.shape)
-    how = cv2.INTER_CUBIC if rng.random() < .5 else cv2.INTER_LINEAR
-    return _placed(_ink(cv2.resize(box, (width, height), interpolation=how)/np.float32(255), rng), rng)
+    grey = cv2.resize(box, (width, height), interpolation=cv2.INTER_CUBIC if look.cubic else cv2.INTER_LINEAR)
+    return _placed(_ink(grey/np.float32(255), look, rng), rng)
 
 
 def main():
@@ -115,7 +132,7 @@ def main():
     for writer in range(1, 9):
         own = [np.unpackbits(inks.bits[i]).reshape(SIZE) for i in np.flatnonzero(inks.writer == writer)[[0, 0, 1, 2, 5, 6]]]
         shape = draw_shape(rng)
-        rows.append(np.hstack([own[0], *(otherwise(ink, shape, rng) for ink in own[1:])]))
+        rows.append(np.hstack([own[0], *(otherwise(ink, shape, draw_look(rng), rng) for ink in own[1:])]))
     sheet = cv2.resize(255-255*np.vstack(rows), None, fx=.6, fy=.6, interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(args.out), sheet)
 

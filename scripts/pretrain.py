@@ -24,11 +24,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import onnx
 import pandas as pd
 from fit_evidence import measured_view
 from joblib import Parallel, delayed
-from looks import SIZE, draw_shape, otherwise
+from looks import SIZE, draw_look, draw_shape, otherwise
 from synthetic_pages import synthetic_inks
 
 from siamese_sig.backbones import build_encoder, local_grid
@@ -45,6 +44,7 @@ PAIRS = (72, 108, 36)  # Genuine, skilled and random pairs of a batch
 SHARES = (.45, .45, .1)  # Of the loss: genuine, skilled, random
 STRANGERS = 4.  # Log odds that the verifier is taken to have for random pairs
 SHAPE_CHANCE = .7  # That a hand gets another shape
+LABORATORY_CHANCE = .4  # That all signatures of a hand, forgeries included, went through one scanner
 
 
 class Lessons(NamedTuple):
@@ -126,9 +126,12 @@ class Corpus:
         rng, positions, images = np.random.default_rng((self.seed, n)), [], []
         for writer in rng.choice(len(self.lessons.genuine), WRITERS, replace=False):
             shape = draw_shape(rng) if rng.random() < SHAPE_CHANCE else None
+            scanner = draw_look(rng) if rng.random() < LABORATORY_CHANCE else None
             own = np.sort(rng.choice(self.lessons.genuine[writer], EACH, replace=False))
             positions += [*own, *rng.permutation(self.lessons.forged[writer])]
-            images += [otherwise(np.unpackbits(self.lessons.bits[i]).reshape(SIZE), shape, rng) for i in positions[-2*EACH:]]
+            for i in positions[-2*EACH:]:
+                ink = np.unpackbits(self.lessons.bits[i]).reshape(SIZE)
+                images.append(otherwise(ink, shape, scanner or draw_look(rng), rng))
         a, b, kind = draw_pairs(rng)
         says = [STRANGERS if k == 2 else self.lessons.taught[positions[p], positions[q]] for p, q, k in zip(a, b, kind)]
         taught = 1/(1+np.exp(-np.array(says)))
@@ -179,20 +182,8 @@ def train(folder, corpus, steps, rate, minutes):
     return model.get_layer("encoder"), model.get_layer("head")
 
 
-def in_16_bits(file):
-    "Store the large arrays of an ONNX file as 16-bit numbers; a program that loads it gets 32-bit ones"
-    network = onnx.load(file)
-    for array in list(network.graph.initializer):
-        values = onnx.numpy_helper.to_array(array)
-        if values.dtype == np.float32 and values.size > 64:
-            network.graph.initializer.remove(array)
-            network.graph.initializer.append(onnx.numpy_helper.from_array(values.astype("float16"), f"{array.name}_16"))
-            network.graph.node.insert(0, onnx.helper.make_node("Cast", [f"{array.name}_16"], [array.name], to=onnx.TensorProto.FLOAT))
-    write_whole(file, lambda p: onnx.save(network, p))
-
-
 def package(folder, parts, config):
-    "What the package brings along: weights for Keras, the networks for ONNX, the settings; all of the same 16-bit numbers"
+    "What the package brings along: weights for Keras as 16-bit numbers, the networks with these weights as ONNX, the settings"
     folder.mkdir(exist_ok=True)
     arrays = {}
     for name, part in zip(("encoder", "head"), parts):
@@ -200,8 +191,7 @@ def package(folder, parts, config):
         part.set_weights([weight.astype("float32") for weight in rounded])
         arrays |= {f"{name}-{n:02}": weight for n, weight in enumerate(rounded)}
     write_whole(folder/"weights.npz", lambda p: np.savez_compressed(p, **arrays))
-    for file in export_parts(parts, folder):
-        in_16_bits(file)
+    export_parts(parts, folder)
     config.write(folder)
 
 

@@ -29,7 +29,7 @@ from .core.settings import ENGINES
 from .core.layouts import IMAGE_SUFFIXES
 from .evaluate import check_point
 from .verifier.matchers import EvidenceMatcher
-from .verify import Enrolled, MOST_REFERENCES, Verifier
+from .verify import BUNDLED, Enrolled, MOST_REFERENCES, Verifier
 from .score import ANSWER_COLUMNS, answers, find_images, read_questions
 
 # %% ../nbs/09_archive.ipynb #1420242f
@@ -201,6 +201,10 @@ def _absolute(path):
     "A path that means the same in every process; URLs and None stay as they are"
     if path is None or '://' in str(path): return path
     return os.path.abspath(path)
+
+def _absolute_model(model):
+    "A run folder likewise; a bundled verifier keeps its name"
+    return model if str(model) in BUNDLED else _absolute(model)
 
 def _source_pieces(files, part_rows):
     "The pieces of other people's Parquet files"
@@ -522,7 +526,7 @@ def enrol(
     part:int=PART # Rows of a part
 )->dict: # signatures, writers (None if the source was not sorted by them), errors, errors_file
     "Measure references into an archive, or go on with it"
-    out,source,model = Path(out), str(_absolute(source)), _absolute(model)
+    out,source,model = Path(out), str(_absolute(source)), _absolute_model(model)
     begun = _begin(out, source, Verifier.load(model).matcher, part)
     errors_file = out.with_suffix('.errors.csv')
     with only_one(out):
@@ -828,8 +832,8 @@ def score_parts(
     check_point(point)
     verifier,known = Verifier.load(model, calibration), 'writer' if enrolled else 'refs'
     if enrolled: Archive(enrolled, verifier) # a fault of the archive is told before anything is begun
-    places = dict(images=images, model=model, calibration=calibration, enrolled=enrolled)
-    places = {name: _absolute(path) for name,path in places.items()}
+    places = dict(images=images, calibration=calibration, enrolled=enrolled)
+    places = {name: _absolute(path) for name,path in places.items()} | dict(model=_absolute_model(model))
     header = next(read_questions(pairs, known))
     kept = [n for n,column in enumerate(header) if column not in ANSWER_COLUMNS]
     work = Path(f'{os.path.abspath(out)}.parts')

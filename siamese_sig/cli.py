@@ -9,8 +9,8 @@ from __future__ import annotations
 __all__ = ['INK_REFUSALS', 'app', 'data_app', 'ASK_PANEL', 'OWN_PANEL', 'TRAIN_PANEL', 'DATA_PANEL', 'ModelOption',
            'CalibrationOption', 'PointOption', 'BandOption', 'EnrolledOption', 'JsonOption', 'EXIT_STATUS',
            'EngineOption', 'WorkersOption', 'AddressOption', 'MAX_SURE_WIDTH', 'PARSERS', 'SETTINGS_PANEL', 'DEMO',
-           'main', 'verify', 'ink', 'score', 'enrol', 'forget', 'calibrate', 'train', 'evaluate', 'export',
-           'data_synth', 'data_kaggle', 'data_audit', 'cache', 'web_page', 'demo']
+           'DEMO_REFERENCES', 'main', 'verify', 'ink', 'score', 'enrol', 'forget', 'calibrate', 'train', 'evaluate',
+           'export', 'data_synth', 'data_kaggle', 'data_audit', 'cache', 'web_page', 'demo']
 
 # %% ../nbs/10_cli.ipynb #c6549032
 import csv, errno, inspect, json, logging, os, re, shlex, sys, traceback
@@ -450,6 +450,18 @@ def _verbosity():
     "Keras' word for the progress: a moving bar on a terminal, one line per epoch in a file"
     return 1 if sys.stdout.isatty() else 2
 
+# %% ../nbs/10_cli.ipynb #cli-average
+def _average_in_words(run):
+    "How a run mixed what it learned with the weights of its start; '' if it did not"
+    file = Path(run)/'averages.csv'
+    if not file.exists(): return ''
+    with open(file, newline='') as f:
+        rows = [{name: float(value) for name,value in row.items()} for row in csv.DictReader(f)]
+    best = min(rows, key=lambda row: row['val_eer'])
+    before,_,_,_,learned = (f"{100*row['val_eer']:.1f}" for row in rows)
+    return (f"weights: {best['share']:.0%} of what was learned, the rest of the start "
+            f"(validation EER {100*best['val_eer']:.1f} %; start alone {before}, learned alone {learned})\n")
+
 # %% ../nbs/10_cli.ipynb #739c9b37
 def _train_and_calibrate(run, train_or_resume):
     "Call `train_or_resume`, choose the threshold of its run, report both"
@@ -461,7 +473,7 @@ def _train_and_calibrate(run, train_or_resume):
         typer.echo("\ninterrupted; the epochs so far are kept. "
                    f"Go on with: siamese-sig train --resume {run}", err=True)
         raise typer.Exit(130) from None
-    _say(f"trained: {run}\nvalidation: EER {100*calibration['validation_eer']:.1f} % "
+    _say(f"trained: {run}\n{_average_in_words(run)}validation: EER {100*calibration['validation_eer']:.1f} % "
          f"on {calibration['validation_pairs']:,} pairs; threshold {calibration['threshold']:.4f}\n"
          f"next: siamese-sig evaluate {run}")
 
@@ -634,23 +646,69 @@ def web_page(
     serve(Verifier.load(model, calibration), host, port, browser, _say)
 
 # %% ../nbs/10_cli.ipynb #1cc299e2
-DEMO = Settings(
-    size=(56,104), epochs=12, steps_per_epoch=60, batch_size=32, learning_rate=0.001, patience=12)
+DEMO = Settings(epochs=6, steps_per_epoch=12, batch_size=32, patience=6)
+DEMO_REFERENCES = 5 # Of each of the three verdicts
 
-def _demo_verdicts(run, root):
-    "Print verdicts of a run and of the bundled verifier; return a command to try next"
-    from siamese_sig.core.layouts import read_images
+def _demo_data(images):
+    "A table of images in a line"
+    n_writers,n_forged = images.writer.nunique(), images.forged.sum()
+    n_kept = images.writer[images.split=='test'].nunique()
+    return (f"{n_writers} synthetic people, {len(images)-n_forged} genuine signatures and {n_forged} "
+            f"skilled forgeries; {n_kept} of the people are kept for the end")
+
+def _epoch_in_words(epoch, logs):
+    "What an epoch brought, in a line"
+    return (f"epoch {epoch+1}: loss {logs['loss']:.2f}; on people it does not learn from "
+            f"{logs['val_loss']:.2f}, EER {100*logs['val_eer']:.1f} %")
+
+# %% ../nbs/10_cli.ipynb #demo-rates
+def _demo_rates(metrics):
+    "EER by number of references, a line each; the rule is that of `Verifier`"
+    lines = []
+    for k,rule in ((1,'mean'),(5,'normalised')):
+        rates = metrics['k_reference'][str(k)][rule]
+        skilled = rates['skilled']
+        low,high = (100*share for share in skilled['eer_interval'])
+        lines.append(f"{k} reference{'s'*(k>1)}: EER {100*skilled['eer']:.1f} % [{low:.1f}, {high:.1f}]; "
+                     f"strangers {100*rates['random']['eer']:.1f} %")
+    return '\n'.join(lines)
+
+# %% ../nbs/10_cli.ipynb #demo-questions
+def _demo_questions(images):
+    "References of the first test person, and a genuine, a forged and a stranger's signature: paths"
+    test = images[images.split=='test']
+    first,second = test.writer.unique()[:2]
+    own = test[test.writer==first]
+    genuine,forged = own.path[~own.forged].tolist(), own.path[own.forged].tolist()
+    stranger = test.path[(test.writer==second)&~test.forged].iloc[0]
+    return genuine[:DEMO_REFERENCES], dict(genuine=genuine[-1], forged=forged[0], stranger=stranger)
+
+def _demo_picture(references, questioned, verdicts):
+    "A reference, and the questioned signatures under their verdicts"
+    import matplotlib.pyplot as plt
+    from siamese_sig.core.scan import read_rgb
+    fig,axs = plt.subplots(1, 4, figsize=(9,1.8), layout='constrained')
+    titles = [f'one of {len(references)} references']
+    titles += [f'{truth}: “{verdict.verdict}”, P(forged) {_probability_in_words(verdict.p_forged)}'
+               for truth,verdict in verdicts.items()]
+    for ax,path,title in zip(axs, [references[0],*questioned.values()], titles):
+        ax.imshow(read_rgb(path))
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9)
+    return fig
+
+# %% ../nbs/10_cli.ipynb #demo-verdicts
+def _demo_verdicts(run, images):
+    "Print three verdicts of a run, draw them; return a command to try next"
     from siamese_sig.verify import Verifier
-    images = read_images(root).query("split=='test'")
-    images = images[images.writer==images.writer.iloc[0]]
-    genuine = images.path[~images.forged].tolist()
-    forged = images.path[images.forged].tolist()
-    verifiers = {'this network': Verifier.load(run), 'the bundled verifier': Verifier.load()}
-    for truth,questioned in dict(genuine=genuine[-1], forged=forged[0]).items():
-        for name,verifier in verifiers.items():
-            verdict = verifier.verify(questioned, genuine[:3])
-            _say(f"a {truth} signature, by {name}: {_verdict_in_words(verdict)}")
-    return f"siamese-sig verify --ref {genuine[0]} --ref {genuine[1]} {forged[0]}"
+    references,questioned = _demo_questions(images)
+    verifier = Verifier.load(run)
+    verdicts = {truth: verifier.verify(path, references) for truth,path in questioned.items()}
+    for truth,verdict in verdicts.items():
+        _say(f"{truth} signature: {verdict.verdict}, P(forged) {_probability_in_words(verdict.p_forged)}")
+    _save(_demo_picture(references, questioned, verdicts), run/'verdicts.png')
+    _say(f"picture: {run/'verdicts.png'}")
+    return f"siamese-sig verify --ref {references[0]} --ref {references[1]} {questioned['forged']}"
 
 # %% ../nbs/10_cli.ipynb #c8f942af
 @app.command(rich_help_panel=DATA_PANEL, epilog=_examples('siamese-sig demo --out runs/demo'))
@@ -658,20 +716,26 @@ def demo(
     out:_option(Path, "Run folder to make.")=Path('runs/demo'),
     seed:_option(int, "Random seed of the training.")=0,
 ):
-    "Train, evaluate and verify on synthetic signatures: two minutes, no download."
+    "A network learns from synthetic signatures and answers: three minutes, no download."
     from siamese_sig.core.files import check_vacant
-    from siamese_sig.core.layouts import default_data
+    from siamese_sig.core.layouts import default_data, read_images
     check_vacant(out)
     root = default_data()
-    _title(f'1. The data: {root}')
-    data_audit(root)
-    _title('2. Train a small Siamese network, on ink only, with some of the writers')
+    images = read_images(root)
+    _title('1. The data')
+    _say(_demo_data(images))
+    _title('2. The network learns')
     _load_tensorflow()
+    import keras
+    from siamese_sig.evaluate import evaluate_run
     from siamese_sig.train import train_run
-    settings = replace(DEMO, seed=seed)
-    _train_and_calibrate(out, lambda: train_run(root, out, settings, verbose=_verbosity()))
-    _title('3. Evaluate it on writers that it has never seen')
-    evaluate(out)
-    _title('4. Verify two signatures of one of these writers')
-    command = _demo_verdicts(out, root)
-    _say(f"\nthe report: {out/'report.html'}\nyour turn: {command}")
+    lines = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _say(_epoch_in_words(epoch, logs)))
+    train_run(root, out, replace(DEMO, seed=seed), verbose=0, callbacks=[lines])
+    _title('3. Error rates on the people that were kept')
+    metrics = evaluate_run(out)
+    _say(_demo_rates(metrics))
+    _title('4. Three questions about the first of them')
+    command = _demo_verdicts(out, images)
+    _say(f"\nMeasured on {metrics['writers']} synthetic people that the network never saw: how well it learned, "
+         "not how it does on yours. For that: siamese-sig calibrate"
+         f"\nthe report: {out/'report.html'}\nyour turn: {command}")

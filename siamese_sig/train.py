@@ -405,7 +405,7 @@ def _finish(run, parts, history, settings, start, validation): # start: weights 
     _tidy(run)
 
 # %% ../nbs/03_train.ipynb #51952c3a
-def _learn(run, config, data, x, student, history, validation, verbose):
+def _learn(run, config, data, x, student, history, validation, verbose, callbacks):
     "Epoch by epoch, from the last one in the history on; x: images or features"
     settings,done = config.settings, len(history)
     stopped = _stop_now(history, settings.monitor, settings.patience)
@@ -413,9 +413,9 @@ def _learn(run, config, data, x, student, history, validation, verbose):
     keeper = _EpochKeeper(run, history, validation, settings)
     batches = _training_batches(config, data, x, done)
     student.fit(batches, steps_per_epoch=settings.steps_per_epoch, initial_epoch=done,
-                epochs=settings.epochs, callbacks=[keeper], shuffle=False, verbose=verbose)
+                epochs=settings.epochs, callbacks=[keeper,*callbacks], shuffle=False, verbose=verbose)
 
-def _fit(run, config, data, parts, scope, verbose):
+def _fit(run, config, data, parts, scope, verbose, callbacks=()):
     "Train encoder and head (`parts`) from the last epoch that `run` holds to the end"
     settings = config.settings
     encoder,head = parts
@@ -426,7 +426,7 @@ def _fit(run, config, data, parts, scope, verbose):
         else: student = _student(encoder, head, settings)
     x = encode(encoder, data.x, keep=True) if settings.frozen else data.x
     validation = (x, *data.splits['validation'])
-    _learn(run, config, data, x, student, history, validation, verbose)
+    _learn(run, config, data, x, student, history, validation, verbose, callbacks)
     _finish(run, parts, history, settings, start, validation)
     return run
 
@@ -445,7 +445,8 @@ def train_run(
     data:str|Path, # Data set in Kaggle's layout
     out:str|Path, # New run folder
     settings:Settings=Settings(), # See core/settings
-    verbose:int|str='auto' # Of Keras' progress bar
+    verbose:int|str='auto', # Of Keras' progress bar
+    callbacks:tuple=() # Of Keras, such as `keras.callbacks.TensorBoard`; they see the validation numbers too
 )->Path: # The run folder
     "Train a Siamese network into a run folder"
     config = _new_config(data, resolve(settings))
@@ -459,7 +460,7 @@ def train_run(
     with only_one(out):
         check_vacant(out) # again: another training may have begun meanwhile
         config.write(out)
-        return _fit(out, config, loaded, parts, scope, verbose)
+        return _fit(out, config, loaded, parts, scope, verbose, callbacks)
 
 # %% ../nbs/03_train.ipynb #cfeae5d2
 def load_run(
@@ -476,7 +477,8 @@ def load_run(
 # %% ../nbs/03_train.ipynb #de350961
 def resume_run(
     run:str|Path, # Run folder of a training that was interrupted
-    verbose:int|str='auto' # Of Keras' progress bar
+    verbose:int|str='auto', # Of Keras' progress bar
+    callbacks:tuple=() # As in `train_run`
 )->Path: # The run folder
     "Go on where a training was interrupted, after its last whole epoch"
     run = Path(run)
@@ -485,7 +487,7 @@ def resume_run(
     with only_one(run):
         if not (run/'model.keras').exists():
             parts = _build(config.settings, scope)
-            return _fit(run, config, run_data(config), parts, scope, verbose)
+            return _fit(run, config, run_data(config), parts, scope, verbose, callbacks)
         _tidy(run) # a kill may have come just after model.keras
         if (run/'calibration.json').exists(): # then notebook 04 has chosen its threshold as well
             raise DataError(f"{run}: this training is finished; expected an interrupted one")

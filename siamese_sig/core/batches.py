@@ -88,6 +88,14 @@ def _pairs_and_kinds(writer, forged):
     kind = np.select([forged[b], ~same_writer], [SKILLED, RANDOM], GENUINE)
     return a[is_pair].astype('int32'), b[is_pair].astype('int32'), kind[is_pair]
 
+# %% ../../nbs/core/batches.ipynb #few-random
+def _kept_pairs(kind):
+    "Positions of all genuine and skilled pairs, and of as many random ones as there are skilled ones"
+    random = np.flatnonzero(kind==RANDOM)
+    n_kept = min(len(random), np.count_nonzero(kind==SKILLED))
+    kept = random[np.linspace(0, len(random)-1, n_kept).astype(int)]
+    return np.sort(np.concatenate([np.flatnonzero(kind!=RANDOM), kept]))
+
 # %% ../../nbs/core/batches.ipynb #f12df10a
 def _pair_weights(kind):
     "A weight for each pair, mean 1: genuine pairs have half of the sum, skilled and random ones a quarter each"
@@ -100,8 +108,10 @@ def batch_pairs(
     writer:np.ndarray, # shape (B,)
     forged:np.ndarray # shape (B,), bool
 )->tuple[np.ndarray,np.ndarray,np.ndarray,np.ndarray]: # a, b: int32; label, weight: float32; each (P,)
-    "All pairs among some images whose first is genuine: genuine, skilled and random forgeries"
+    "Pairs among some images whose first is genuine: all genuine and skilled ones, and as many random ones"
     a,b,kind = _pairs_and_kinds(writer, forged)
+    kept = _kept_pairs(kind)
+    a,b,kind = a[kept],b[kept],kind[kept]
     label = (kind!=GENUINE).astype('float32')
     return a, b, label, _pair_weights(kind)
 
@@ -138,7 +148,7 @@ def writer_batches(
     seed:int=0, # Of the draws
     skip:int=0 # Batches to leave out at the start
 ): # A tf.data.Dataset of ((images, a, b), answer (P,3): label and again a, b; weight (P,)) without end
-    "Make batches of a few writers, with all pairs among their images"
+    "Make batches of a few writers, with the pairs among their images"
     import tensorflow as tf
     by_writer = _positions_by_writer(writer, forged)
     n_writers = min(writers, len(by_writer))

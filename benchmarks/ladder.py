@@ -1,0 +1,64 @@
+"""What each idea is worth: six verifiers on the same writers, whom none of them has learned from.
+
+Example: KERAS_HOME=../shared/keras_home python benchmarks/ladder.py ../shared/data/sign_data runs/ladder benchmarks/results/ladder.json
+
+Trained on the writers of train_data.csv who are not in test_data.csv (001-048), ink only; a run that is there already is not trained
+again. Measured on 049-069 by the protocol of benchmarks/sets.py: one and five references, twenty draws, skilled forgeries, intervals
+(95 %) from resampling writers. These writers are for a last measurement: look once.
+"""
+import argparse
+import json
+from datetime import date
+from pathlib import Path
+
+from sets import PEOPLE, RealSet, error_rates
+
+from siamese_sig.core.files import write_whole
+from siamese_sig.core.settings import Settings, original
+from siamese_sig.evaluate import calibrate_run
+from siamese_sig.train import train_run
+from siamese_sig.verify import Verifier
+
+# Name of a rung -> settings of its training, or the name of a bundled verifier
+RUNGS = {
+    "a network that knows photographs, frozen; its head learned on 43 people": original(backbone="MobileNetV2", alpha=.35, epochs=10),
+    "a small CNN that learned on 43 people": original(learning_rate=1e-3, epochs=10),
+    "a network that learned on synthetic people": "signature",
+    "the same, gone on learning on 43 people": Settings(),
+    "the bundled evidence": "evidence",
+}
+REFERENCES = (1, 5)
+
+
+def verifier_of(rung, data, run):
+    "The verifier of a rung, trained if it is not there"
+    if isinstance(rung, str):
+        return Verifier.load(rung)
+    if not (run/"calibration.json").exists():
+        train_run(data, run, rung, verbose=2)
+        calibrate_run(run)
+    return Verifier.load(run)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path, help="folder of the runs")
+    parser.add_argument("out", type=Path, help="json")
+    parser.add_argument("--chosen", action="store_true", help="measure on 001-048 instead, from whom the rungs have learned; to try the script")
+    args = parser.parse_args()
+    people = PEOPLE["sign_data"][0 if args.chosen else 1]
+    rows = []
+    for n, (name, rung) in enumerate(RUNGS.items()):
+        verifier = verifier_of(rung, args.data, args.runs/f"rung-{n+1}")
+        one = RealSet(args.data, people, verifier)
+        for k in REFERENCES:
+            rates = error_rates(one.questions(k), verifier.references[str(k)], repeats=300)
+            rows.append(dict(rung=name, references=k, eer=rates["skilled"]["eer"], interval=rates["skilled"]["interval"], random=rates["random"]["eer"]))
+            print(f"{name}, {k}: {100*rows[-1]['eer']:.1f} {[round(100*x, 1) for x in rows[-1]['interval']]}, strangers {100*rows[-1]['random']:.1f}", flush=True)
+    found = dict(people=people, date=str(date.today()), command="python benchmarks/ladder.py sign_data runs/ladder benchmarks/results/ladder.json", rows=rows)
+    write_whole(args.out, lambda p: p.write_text(json.dumps(found, indent=1)))
+
+
+if __name__ == "__main__":
+    main()
