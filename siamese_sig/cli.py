@@ -9,11 +9,11 @@ from __future__ import annotations
 __all__ = ['INK_REFUSALS', 'app', 'data_app', 'ASK_PANEL', 'OWN_PANEL', 'TRAIN_PANEL', 'DATA_PANEL', 'ModelOption',
            'CalibrationOption', 'PointOption', 'BandOption', 'EnrolledOption', 'JsonOption', 'EXIT_STATUS',
            'EngineOption', 'WorkersOption', 'AddressOption', 'MAX_SURE_WIDTH', 'PARSERS', 'SETTINGS_PANEL', 'DEMO',
-           'DEMO_REFERENCES', 'main', 'verify', 'ink', 'score', 'enrol', 'forget', 'calibrate', 'train', 'evaluate',
-           'export', 'data_synth', 'data_kaggle', 'data_audit', 'cache', 'web_page', 'demo']
+           'FROM_NOTHING', 'DEMO_REFERENCES', 'main', 'verify', 'ink', 'score', 'enrol', 'forget', 'calibrate', 'train',
+           'evaluate', 'export', 'data_synth', 'data_kaggle', 'data_audit', 'cache', 'web_page', 'demo']
 
 # %% ../nbs/10_cli.ipynb #c6549032
-import csv, errno, inspect, json, logging, os, re, shlex, sys, traceback
+import csv, errno, inspect, json, logging, os, re, shlex, sys, tempfile, traceback
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
@@ -646,7 +646,8 @@ def web_page(
     serve(Verifier.load(model, calibration), host, port, browser, _say)
 
 # %% ../nbs/10_cli.ipynb #1cc299e2
-DEMO = Settings(epochs=6, steps_per_epoch=12, batch_size=32, patience=6)
+DEMO = Settings(epochs=6, steps_per_epoch=12, batch_size=32)
+FROM_NOTHING = replace(DEMO, weights=None, epochs=4, steps_per_epoch=20)
 DEMO_REFERENCES = 5 # Of each of the three verdicts
 
 def _demo_data(images):
@@ -660,6 +661,12 @@ def _epoch_in_words(epoch, logs):
     "What an epoch brought, in a line"
     return (f"epoch {epoch+1}: loss {logs['loss']:.2f}; on people it does not learn from "
             f"{logs['val_loss']:.2f}, EER {100*logs['val_eer']:.1f} %")
+
+def _epoch_lines():
+    "Keras callbacks that print a line after each epoch"
+    import keras
+    def say(epoch, logs): _say(_epoch_in_words(epoch, logs))
+    return [keras.callbacks.LambdaCallback(on_epoch_end=say)]
 
 # %% ../nbs/10_cli.ipynb #demo-rates
 def _demo_rates(metrics):
@@ -724,17 +731,19 @@ def demo(
     images = read_images(root)
     _title('1. The data')
     _say(_demo_data(images))
-    _title('2. The network learns')
     _load_tensorflow()
-    import keras
     from siamese_sig.evaluate import evaluate_run
     from siamese_sig.train import train_run
-    lines = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _say(_epoch_in_words(epoch, logs)))
-    train_run(root, out, replace(DEMO, seed=seed), verbose=0, callbacks=[lines])
-    _title('3. Error rates on the people that were kept')
+    lines = _epoch_lines()
+    _title('2. A network that begins with nothing learns from them')
+    with tempfile.TemporaryDirectory() as folder:
+        train_run(root, folder, replace(FROM_NOTHING, seed=seed), verbose=0, callbacks=lines)
+    _title('3. The network that comes with the package goes on learning from them')
+    train_run(root, out, replace(DEMO, seed=seed), verbose=0, callbacks=lines)
+    _title('4. Error rates of the second on the people that were kept')
     metrics = evaluate_run(out)
     _say(_demo_rates(metrics))
-    _title('4. Three questions about the first of them')
+    _title('5. Three questions about the first of them')
     command = _demo_verdicts(out, images)
     _say(f"\nMeasured on {metrics['writers']} synthetic people that the network never saw: how well it learned, "
          "not how it does on yours. For that: siamese-sig calibrate"

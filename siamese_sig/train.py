@@ -514,8 +514,8 @@ def plot_history(
     import matplotlib.pyplot as plt
     if axs is None: _,axs = plt.subplots(1, 3, figsize=(8,2.4), layout='constrained')
     for ax,(name,title) in zip(axs, CURVES.items()):
-        for column,who in ((name,'training'), (f'val_{name}','validation')):
-            if column in history: ax.plot(history.epoch, history[column], 'o-', ms=3, label=who)
+        for column,who,colour in ((name,'training','C0'), (f'val_{name}','validation','C1')):
+            if column in history: ax.plot(history.epoch, history[column], f'{colour}o-', ms=3, label=who)
         ax.set(xlabel='epoch', title=title)
     axs[0].legend()
     return axs
