@@ -136,7 +136,7 @@ def synthetic_weights(
     part:str # 'encoder' or 'head'
 )->list[np.ndarray]: # float32, in the order of `get_weights`
     "Weights that were learned from synthetic signatures, and come with the package"
-    with np.load(asset('signature/weights.npz')) as arrays:
+    with np.load(asset('signature/weights.npz'), allow_pickle=False) as arrays:
         names = sorted(name for name in arrays if name.startswith(part))
         return [arrays[name].astype('float32') for name in names]
 
