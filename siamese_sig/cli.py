@@ -646,8 +646,8 @@ def web_page(
     serve(Verifier.load(model, calibration), host, port, browser, _say)
 
 # %% ../nbs/10_cli.ipynb #1cc299e2
-DEMO = Settings(epochs=6, steps_per_epoch=12, batch_size=32)
-FROM_NOTHING = replace(DEMO, weights=None, epochs=4, steps_per_epoch=20)
+DEMO = Settings(epochs=4, steps_per_epoch=12, batch_size=32)
+FROM_NOTHING = replace(DEMO, weights=None, steps_per_epoch=20)
 DEMO_REFERENCES = 5 # Of each of the three verdicts
 
 def _demo_data(images):
