@@ -33,21 +33,27 @@ class CrossEntropy(keras.losses.Loss):
     def call(self, y_true, y_pred): # (P,1) or more columns, label first; (P,1) -> (P,)
         return keras.losses.binary_crossentropy(_label(y_true), y_pred)
 
-# %% ../nbs/02b_losses.ipynb #los-con
-@keras.saving.register_keras_serializable('siamese_sig')
-class Contrastive(keras.losses.Loss):
-    "Half the squared distance of genuine pairs; of forged ones half the square of what is missing to `margin`"
-    def __init__(self, margin=2.0, name='contrastive', **kwargs): # margin: a distance
+# %% ../nbs/02b_losses.ipynb #los-margin
+class _WithMargin(keras.losses.Loss):
+    "A loss with a margin, which is a distance and is saved with it"
+    def __init__(self, margin, name, **kwargs):
         super().__init__(name=name, **kwargs)
         self.margin = margin
+
+    def get_config(self): return super().get_config() | dict(margin=self.margin)
+
+# %% ../nbs/02b_losses.ipynb #los-con
+@keras.saving.register_keras_serializable('siamese_sig')
+class Contrastive(_WithMargin):
+    "Half the squared distance of genuine pairs; of forged ones half the square of what is missing to `margin`"
+    def __init__(self, margin=2.0, name='contrastive', **kwargs):
+        super().__init__(margin, name, **kwargs)
 
     def call(self, y_true, y_pred): # (P,1) or more columns, label first; (P,1) -> (P,)
         distance = score_distance(y_pred)
         missing = keras.ops.maximum(self.margin-distance, 0)
         wrong = keras.ops.where(_label(y_true)>0.5, missing, distance)
         return keras.ops.sum(wrong**2, 1)/2
-
-    def get_config(self): return super().get_config() | dict(margin=self.margin)
 
 # %% ../nbs/02b_losses.ipynb #los-tri-who
 def _are_triplets(y_true):
@@ -59,19 +65,16 @@ def _are_triplets(y_true):
 
 # %% ../nbs/02b_losses.ipynb #los-tri
 @keras.saving.register_keras_serializable('siamese_sig')
-class Triplet(keras.losses.Loss):
+class Triplet(_WithMargin):
     "For each genuine pair the mean of max(0, d_repetition − d_forgery + margin) over its triplets; forged pairs: 0"
-    def __init__(self, margin=1.0, name='triplet', **kwargs): # margin: a distance
-        super().__init__(name=name, **kwargs)
-        self.margin = margin
+    def __init__(self, margin=1.0, name='triplet', **kwargs):
+        super().__init__(margin, name, **kwargs)
 
     def call(self, y_true, y_pred): # (P,3): label and positions a, b; (P,1) -> (P,)
         distance = score_distance(y_pred)[:,0]
         triplets = _are_triplets(y_true)
         wrong = keras.ops.maximum(distance[:,None]-distance[None]+self.margin, 0)
         return keras.ops.sum(triplets*wrong, 1)/keras.ops.maximum(keras.ops.sum(triplets, 1), 1)
-
-    def get_config(self): return super().get_config() | dict(margin=self.margin)
 
 # %% ../nbs/02b_losses.ipynb #los-table
 LOSSES = dict(zip(LOSS_NAMES, (CrossEntropy, Contrastive, Triplet))) # Name in `Settings` -> class
