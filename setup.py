@@ -30,7 +30,7 @@ setup(
     package_data={cfg["lib_name"]: ["assets/*", "assets/verifier/*", "assets/signature/*", "assets/app/*"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=lines("requirements"),
-    extras_require={name: lines(f"{name}_requirements") for name in ("dev", "app", "cluster", "nb")},
+    extras_require={name: lines(f"{name}_requirements") for name in ("dev", "app", "cluster", "pdf", "heic", "nb")},
     entry_points={
         "console_scripts": lines("console_scripts"),
         "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"],

@@ -11,11 +11,11 @@ import json
 from datetime import date
 from pathlib import Path
 
-from sets import PEOPLE, RealSet, error_rates
+from sets import GENUINE, PEOPLE, RANDOM, SKILLED, RealSet
 
 from siamese_sig.core.files import write_whole
 from siamese_sig.core.settings import Settings, original
-from siamese_sig.evaluate import calibrate_run
+from siamese_sig.evaluate import calibrate_run, eer, writer_bootstrap
 from siamese_sig.train import train_run
 from siamese_sig.verify import Verifier
 
@@ -40,6 +40,13 @@ def verifier_of(rung, data, run):
     return Verifier.load(run)
 
 
+def rates(table, kind):
+    "EER of forgeries of a kind, and its interval"
+    part = table[table.kind.isin((GENUINE, kind))]
+    score, forged = part.score.to_numpy(), (part.kind == kind).to_numpy()
+    return eer(score, forged)[0], writer_bootstrap(score, forged, part.person, repeats=300)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -53,9 +60,10 @@ def main():
         verifier = verifier_of(rung, args.data, args.runs/f"rung-{n+1}")
         one = RealSet(args.data, people, verifier)
         for k in REFERENCES:
-            rates = error_rates(one.questions(k), verifier.references[str(k)], repeats=300)
-            rows.append(dict(rung=name, references=k, eer=rates["skilled"]["eer"], interval=rates["skilled"]["interval"], random=rates["random"]["eer"]))
-            print(f"{name}, {k}: {100*rows[-1]['eer']:.1f} {[round(100*x, 1) for x in rows[-1]['interval']]}, strangers {100*rows[-1]['random']:.1f}", flush=True)
+            table = one.questions(k)
+            (rate, interval), (strangers, _) = rates(table, SKILLED), rates(table, RANDOM)
+            rows.append(dict(rung=name, references=k, eer=rate, interval=interval, random=strangers))
+            print(f"{name}, {k}: {100*rate:.1f} {[round(100*x, 1) for x in interval]}, strangers {100*strangers:.1f}", flush=True)
     found = dict(people=people, date=str(date.today()), command="python benchmarks/ladder.py sign_data runs/ladder benchmarks/results/ladder.json", rows=rows)
     write_whole(args.out, lambda p: p.write_text(json.dumps(found, indent=1)))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 # %% auto #0
 __all__ = ['UPLOAD_LIMITS', 'MAX_FILES_BYTES', 'UPLOAD_FORMATS', 'VERDICT_TEXTS', 'CAUTION', 'ALLOWED_PATHS', 'SECURITY_HEADERS',
            'TOO_LARGE', 'EMPTY_VERDICT', 'IMAGE_SUFFIXES_TEXT', 'CANVAS', 'POINT_CHOICES', 'QUICK', 'SCROLL_TO_VERDICT',
-           'LOCAL_HOSTS', 'read_upload', 'check_image', 'data_address', 'MeasuredUpload', 'measure_upload',
-           'unlike_in_words', 'error_html', 'scale_html', 'reasons_html', 'answer_html', 'score_upload',
-           'clean_request', 'Gate', 'load_gradio', 'measure_all', 'shelf_html', 'examples', 'table_html', 'build',
-           'launch', 'serve']
+           'MAX_PAGE_WRITERS', 'NOT_ENROLLED', 'LOCAL_HOSTS', 'read_upload', 'check_image', 'data_address',
+           'MeasuredUpload', 'measure_upload', 'unlike_in_words', 'error_html', 'scale_html', 'reasons_html',
+           'answer_html', 'score_upload', 'clean_request', 'Gate', 'load_gradio', 'measure_all', 'shelf_html',
+           'examples', 'table_html', 'ranking_html', 'build', 'launch', 'serve']
 
 # %% ../nbs/08_app.ipynb #afa10378
 import asyncio, base64, functools, html, io, json, os, re, signal, tempfile, threading, traceback
@@ -32,7 +32,8 @@ from .core.layouts import embedded_data, read_images
 from .evaluate import probability
 from .verifier.strokes import INK_SIZE
 from .verify import FULL_COLOUR_LOG_ODDS, MOST_REFERENCES, Verifier, paint, where_unlike
-from .score import read_questions, score_file
+from .archive import Archive, rank_writers
+from .score import question_columns, read_questions, score_file
 
 # %% ../nbs/08_app.ipynb #daeead1a
 UPLOAD_LIMITS = dict(
@@ -337,6 +338,8 @@ def _read_table(file, name, data):
     except DataError as e: raise DataError(str(e).replace(str(file), name)) from None
     if len(rows)>limit: raise DataError(
         f"{len(rows)} rows or more; expected at most {limit}, for more there is: siamese-sig score")
+    query,refs = question_columns(header)
+    header[query],header[refs] = 'query', 'refs' # whatever the csv calls them
     return pd.DataFrame([fields for fields,_ in rows], columns=header), [names for _,names in rows]
 
 # %% ../nbs/08_app.ipynb #f909442f
@@ -710,12 +713,12 @@ QUICK = dict(queue=False, api_visibility='private') # Every request is answered 
 SCROLL_TO_VERDICT = ("() => { if (innerWidth < 800) "
                      "document.getElementById('result').scrollIntoView({behavior: 'smooth'}) }")
 
-def _connect_slot(gr, verifier, slot, result):
-    "Adding and removing signatures"
+def _connect_slot(gr, verifier, slot, result, empty=EMPTY_VERDICT):
+    "Adding and removing signatures; the result becomes `empty`"
     shown = [slot.state, slot.shelf, slot.errors]
-    def add(text, uploads): return _add(verifier, slot.max_files, text, uploads)
+    def add(text, uploads): return *_add(verifier, slot.max_files, text, uploads)[:-1], empty
     slot.picker.upload(add, [slot.picker, slot.state], [*shown, slot.picker, result], **QUICK)
-    def remove(uploads, event): return _remove(uploads, event)
+    def remove(uploads, event): return *_remove(uploads, event)[:-1], empty
     remove.__annotations__ = dict(event=gr.EventData)
     slot.shelf.select(remove, [slot.state], [*shown, result], **QUICK)
 
@@ -797,10 +800,58 @@ def _batch_tab(gr, verifier):
     def score(*inputs): return _score(verifier, *inputs)
     button.click(score, [pairs, images, point, band], out, **QUICK)
 
+# %% ../nbs/08_app.ipynb #app-whose-html
+# A page answers while somebody waits; more writers are for the command line
+MAX_PAGE_WRITERS = 500
+NOT_ENROLLED = ('<p class="caution">This says whose signature it is most like among the people who are enrolled. '
+                'It assumes nothing about others, and may be by none of these.</p>')
+
+def _open_archive(enrolled, verifier):
+    "The archive for the page, if it is not too large"
+    archive = Archive(enrolled, verifier)
+    n_writers = sum(archive.index['writers'])
+    if n_writers>MAX_PAGE_WRITERS: raise DataError(
+        f"{enrolled}: {n_writers:,} writers; expected at most {MAX_PAGE_WRITERS} for a page, "
+        "for more there is: siamese-sig identify")
+    return archive
+
+def ranking_html(
+    ranking # From `rank_writers`
+)->str:
+    "Writers, the likeliest first, as a part of the page"
+    shown = ('p_forged','score','references','verdict')
+    rows = [[writer, *(getattr(verdict, name) for name in shown)] for writer,verdict in ranking.candidates]
+    errors = ''.join(map(error_html, ranking.errors[:5]))
+    table = _rows_html(pd.DataFrame(rows, columns=['writer', *shown]))
+    return f'<p>Among {ranking.writers} enrolled writers:</p>{table}{errors}{NOT_ENROLLED}{CAUTION}'
+
+# %% ../nbs/08_app.ipynb #app-whose
+def _whose(verifier, archive, questioned):
+    "The ranking for an uploaded signature, or what is missing"
+    if not questioned: return error_html('no questioned signature yet; add one on the left')
+    ranking,error = _or_error(rank_writers, verifier, questioned[0].features, archive)
+    return ranking_html(ranking) if ranking else error
+
+def _whose_tab(gr, verifier, archive):
+    "The third tab"
+    with gr.Row():
+        with gr.Column():
+            asked = _slot(gr, 'asked', 'Questioned signature', 'Whose is it?', 'Add an image, or drop it here', 1)
+            button = gr.Button('Compare with everybody', variant='primary', elem_id='identify')
+        with gr.Column(elem_classes='answer'):
+            gr.HTML('<h2>The likeliest writers</h2>')
+            result = gr.HTML(elem_id='ranking')
+    _connect_slot(gr, verifier, asked, result, empty='')
+    def whose(questioned): return _whose(verifier, archive, questioned)
+    button.click(whose, [asked.state], result, **QUICK)
+
 # %% ../nbs/08_app.ipynb #dda3b01b
 LOCAL_HOSTS = {'127.0.0.1', 'localhost', '::1'} # Addresses that only this machine reaches
 
-def build(verifier:Verifier): # The page, a `gradio.Blocks`
+def build(
+    verifier:Verifier,
+    enrolled:str|Path|None=None # Archive, from `enrol`, for the tab that asks whose a signature is
+): # The page, a `gradio.Blocks`
     "The page of a verifier"
     gr = load_gradio()
     title = 'siamese_sig: is this signature genuine?'
@@ -810,6 +861,8 @@ def build(verifier:Verifier): # The page, a `gradio.Blocks`
                     'Everything stays on this machine, and nothing is kept.</p>')
             with gr.Tab('Verify'): _connect(gr, verifier, _verify_tab(gr))
             with gr.Tab('Batch'): _batch_tab(gr, verifier)
+            if enrolled:
+                with gr.Tab('Whose is it?'): _whose_tab(gr, verifier, _open_archive(enrolled, verifier))
     return page
 
 # %% ../nbs/08_app.ipynb #aa5df07f
@@ -832,10 +885,11 @@ def _launch_options(gr, page, local):
 def launch(
     verifier:Verifier,
     host:str='127.0.0.1', # Address to listen on
-    port:int|None=None # None: the first free one from 7860
+    port:int|None=None, # None: the first free one from 7860
+    enrolled:str|Path|None=None # As for `build`
 ): # The page, listening; its address is `page.local_url`
     "Serve the page from a thread of its own"
-    page = build(verifier)
+    page = build(verifier, enrolled)
     options = _launch_options(load_gradio(), page, host in LOCAL_HOSTS)
     try: page.launch(server_name=host, server_port=port, **options)
     except OSError: raise DataError(
@@ -848,14 +902,15 @@ def serve(
     host:str='127.0.0.1', # Address to listen on
     port:int|None=None, # None: the first free one from 7860
     browser:bool=True, # Open the page in the browser
-    say=print # Called with lines for the terminal
+    say=print, # Called with lines for the terminal
+    enrolled:str|Path|None=None # As for `build`
 ):
     "Serve the page until Ctrl-C or a SIGTERM; afterwards no file of it is left"
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM): signal.signal(number, lambda *_: done.set())
     with tempfile.TemporaryDirectory(prefix='siamese-sig-app-') as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder
-        page = launch(verifier, host, port)
+        page = launch(verifier, host, port, enrolled)
         say(f"the page is at {page.local_url} (Ctrl-C ends it)")
         if host not in LOCAL_HOSTS:
             say(f"warning: whoever can reach {host} can use it; it has no password and no encryption")

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['PART', 'GROUP_ROWS', 'PLAN_ROWS', 'MAX_BYTES', 'TRIES', 'list_signatures', 'parquet_files', 'part_file', 'EnrolParts',
-           'run_parts', 'enrol', 'read_archive', 'Archive', 'read_enrolled', 'forget', 'find_enrolled', 'ScoreParts',
-           'score_parts', 'ray_cluster']
+__all__ = ['PART', 'GROUP_ROWS', 'PLAN_ROWS', 'MAX_BYTES', 'WRITERS_AT_ONCE', 'TRIES', 'list_signatures', 'parquet_files',
+           'part_file', 'EnrolParts', 'run_parts', 'enrol', 'read_archive', 'Archive', 'read_enrolled', 'each_writer',
+           'Candidate', 'Ranking', 'rank_writers', 'identify', 'forget', 'find_enrolled', 'ScoreParts', 'score_parts',
+           'ray_cluster']
 
 # %% ../nbs/09_archive.ipynb #b57e738e
 import contextlib, csv, functools, hashlib, io, json, os, re, shutil, tempfile
@@ -26,33 +27,42 @@ from .core.messages import DataError, one_line, progress, quiet_stderr
 from .core.files import (
     check_vacant, file_sha256, left_over, only_one, read_json, whole_folder, write_whole)
 from .core.settings import ENGINES
-from .core.layouts import IMAGE_SUFFIXES
+from .core.folders import understand, walk_images
 from .evaluate import check_point
 from .verifier.matchers import EvidenceMatcher
-from .verify import BUNDLED, Enrolled, MOST_REFERENCES, Verifier
+from .verify import BUNDLED, Enrolled, MOST_REFERENCES, Verdict, Verifier
 from .score import ANSWER_COLUMNS, answers, find_images, read_questions
 
 # %% ../nbs/09_archive.ipynb #1420242f
-def _writer_folders(root):
-    "Sorted names of the folders in `root` that hold genuine signatures"
-    with os.scandir(root) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.endswith('_forg'))
+def _listed(
+    layout, # From `understand`
+    source # Folder that was asked for; the layout's may lie below it
+): # (writer, path relative to source) of each file that should be a genuine signature
+    "The files of a folder that is understood, one by one"
+    names = {} # in small letters -> name
+    below = os.path.relpath(layout.root, source)
+    for folder in walk_images(layout.root):
+        files = layout.read(folder._replace(images=[*folder.images, *folder.others])) # what is no image gets its error
+        for path,reading in files:
+            if reading.forged: continue
+            writer = one_line(reading.writer)
+            other = names.setdefault(writer.casefold(), writer)
+            if other!=writer: raise DataError(
+                f"{source}: writers {other} and {writer} differ by capitals alone; give each person one name")
+            yield writer, os.path.normpath(os.path.join(below, path))
 
 def list_signatures(
-    root:str|Path # A folder for each writer, or a data set in Kaggle's layout; …_forg is left out
-): # (writer, path relative to root) of each image, sorted by writer
-    "The genuine signatures in a folder, one by one; memory holds the names of the writers' folders only"
-    root = Path(root)
-    if not root.is_dir(): raise DataError(
-        f"{root}: no such folder; expected a folder a writer, such as 001, "
+    source:str|Path, # Folder in any layout (core/folders); forgeries are left out
+    layout:str|None=None, # For a folder that could mean two things
+    tell=lambda words: None # Called with lines on how the folder was understood
+): # (writer, path relative to source) of each file
+    "The genuine signatures in a folder, one by one; memory holds the names of the writers only"
+    if not os.path.isdir(source): raise DataError(
+        f"{source}: no such folder; expected a folder a writer, such as 001, "
         "or Parquet with the columns writer, name and image")
-    splits = [split for split in ('train','test') if (root/split).is_dir()]
-    for split in splits or ['']:
-        for writer in _writer_folders(root/split):
-            with os.scandir(root/split/writer) as entries: names = sorted(e.name for e in entries)
-            for name in names:
-                if Path(name).suffix.lower() not in IMAGE_SUFFIXES: continue
-                yield one_line(writer), os.path.join(split, writer, name)
+    understood = understand(source, layout)
+    tell([f"{understood.in_words()}; forgeries are left out"])
+    yield from _listed(understood, source)
 
 # %% ../nbs/09_archive.ipynb #e62ad1e6
 def _open_parquet(file, name=None):
@@ -214,7 +224,7 @@ def _source_pieces(files, part_rows):
             yield from _cut(file, _absolute(name), part_rows)
 
 # %% ../nbs/09_archive.ipynb #831fb840
-def _make_plan(folder, source, part_rows=PART):
+def _make_plan(folder, source, part_rows=PART, layout=None, tell=lambda words: None):
     "Write the plan of a source, and the list of a folder; the number of parts and of rows"
     import pyarrow as pa
     columns = "columns writer, name and image"
@@ -223,7 +233,7 @@ def _make_plan(folder, source, part_rows=PART):
     elif '://' in str(source): raise DataError(
         f"{source}: no Parquet file there; expected a file or a folder of them with the {columns}")
     else:
-        signatures = ((writer, os.fsencode(name)) for writer,name in list_signatures(source))
+        signatures = ((writer, os.fsencode(name)) for writer,name in list_signatures(source, layout, tell))
         schema = pa.schema([('writer', pa.string()), ('name', pa.binary())])
         _write_listing(folder/'list.parquet', signatures, schema, 'listing', part_rows)
         pieces = _listed_pieces(folder/'list.parquet', part_rows)
@@ -360,7 +370,7 @@ def _archive_groups(matcher, signatures, errors, workers, tick):
     "Rows of an archive, a group at a time; what cannot be used is added to `errors`"
     measured = _measure(matcher, [signature.image for signature in signatures], workers)
     for group in _chunks(zip(signatures, measured), GROUP_ROWS):
-        errors += [(one_line(s.name), one_line(error)) for s,(_,error) in group if error]
+        errors += [(one_line(s.name), one_line(error), s.writer) for s,(_,error) in group if error]
         yield [_archive_row(s, features, matcher.fingerprint) for s,(features,error) in group if not error]
         tick(len(group))
 
@@ -463,7 +473,7 @@ def _join_errors(work, out):
     files = sorted(work.glob('errors-*.csv'))
     counts = Counter()
     def rows():
-        yield 'path','error'
+        yield 'path','error','writer'
         for file in files:
             with open(file, encoding='utf-8', newline='') as f:
                 for row in csv.reader(f):
@@ -471,6 +481,15 @@ def _join_errors(work, out):
                     yield row
     if files: _write_csv(out, rows())
     return counts['errors']
+
+# %% ../nbs/09_archive.ipynb #arc-without
+def _writers_without(archive, parts, errors_file):
+    "Sorted names of the writers of whom no signature could be used"
+    with open(errors_file, encoding='utf-8', newline='') as f: left = {row['writer'] for row in csv.DictReader(f)}
+    for part in range(parts):
+        with _open_parquet(part_file(archive, part)) as file: writers = file.read(columns=['writer'])['writer']
+        left -= set(writers.to_pylist())
+    return sorted(left)
 
 # %% ../nbs/09_archive.ipynb #a313c5fa
 def _check_begun(out, begun, now):
@@ -484,7 +503,7 @@ def _check_begun(out, begun, now):
                         "name a new folder, or delete it first")
 
 # %% ../nbs/09_archive.ipynb #86192c61
-def _begin(out, source, matcher, part_rows):
+def _begin(out, source, matcher, part_rows, layout=None, tell=lambda words: None):
     "The content of `_archive.json`: of an archive that was begun, or of a new one with its plan"
     now = dict(source=source, fingerprint=matcher.fingerprint, layout=_layout(matcher))
     if (out/'_archive.json').exists():
@@ -494,7 +513,7 @@ def _begin(out, source, matcher, part_rows):
     check_vacant(out)
     with whole_folder(out) as new:
         (new/'_work').mkdir()
-        parts,rows = _make_plan(new/'_work', source, part_rows)
+        parts,rows = _make_plan(new/'_work', source, part_rows, layout, tell)
         begun = dict(format=1, **now, version=version('siamese_sig'), parts=parts, rows=rows, complete=False)
         (new/'_archive.json').write_text(json.dumps(begun, indent=1))
     return begun
@@ -513,21 +532,23 @@ def _refuse_empty(out, source, errors_file, n_errors):
     "Remove an archive without a signature; raise a `DataError` with the first error"
     first_error = next(csv.reader(errors_file.read_text(encoding='utf-8').splitlines()[1:]))
     shutil.rmtree(out)
-    raise DataError(f"{source}: none of {n_errors} images can be used: {': '.join(first_error)}")
+    raise DataError(f"{source}: none of {n_errors} images can be used: {': '.join(first_error[:2])}")
 
 # %% ../nbs/09_archive.ipynb #5b4ffc65
 def enrol(
-    source:str|Path, # A folder for each writer; or Parquet with writer, name and image: a file, a folder, a URL
+    source:str|Path, # A folder in any layout; or Parquet with writer, name and image: a file, a folder, a URL
     out:str|Path, # Archive to make, such as refs.parquet; or one that was begun and not finished
     model:str|Path|None=None, # As for `Verifier.load`
     engine:str='local', # See `run_parts`
     workers:int|None=None, # See `run_parts`
     address:str|None=None, # See `run_parts`
-    part:int=PART # Rows of a part
-)->dict: # signatures, writers (None if the source was not sorted by them), errors, errors_file
+    part:int=PART, # Rows of a part
+    layout:str|None=None, # See `list_signatures`
+    tell=lambda words: None # See `list_signatures`
+)->dict: # signatures, writers (None if the source was not sorted by them), errors, errors_file, without (writers)
     "Measure references into an archive, or go on with it"
     out,source,model = Path(out), str(_absolute(source)), _absolute_model(model)
-    begun = _begin(out, source, Verifier.load(model).matcher, part)
+    begun = _begin(out, source, Verifier.load(model).matcher, part, layout, tell)
     errors_file = out.with_suffix('.errors.csv')
     with only_one(out):
         job = EnrolParts(out, source, model)
@@ -536,8 +557,9 @@ def enrol(
         _write_index(out, begun['parts'])
         signatures,writers = _count(out)
         if not signatures: _refuse_empty(out, source, errors_file, n_errors)
+        without = _writers_without(out, begun['parts'], errors_file) if n_errors else []
         _complete(out, begun)
-    return dict(signatures=signatures, writers=writers, errors=n_errors,
+    return dict(signatures=signatures, writers=writers, errors=n_errors, without=without,
                 errors_file=str(errors_file) if n_errors else '')
 
 # %% ../nbs/09_archive.ipynb #5a2a7138
@@ -668,6 +690,80 @@ def read_enrolled(
     "References that were enrolled before"
     archive = Archive(folder, verifier)
     return archive.all() if writer is None else archive.of(writer)
+
+# %% ../nbs/09_archive.ipynb #arc-writers
+def _writers_of_part(archive, part, done):
+    "(writer, references) of the writers in a part; a writer with rows in other parts is read once and added to `done`"
+    rows = _rows_in_part(archive.folder, part, archive.matcher)
+    if not rows: return
+    enrolled = _as_enrolled(archive.folder, archive.matcher, rows)
+    for writer in dict.fromkeys(enrolled.writer.tolist()):
+        if len(_parts_of(archive.index, writer))==1: yield writer, enrolled.features[enrolled.writer==writer]
+        elif writer not in done:
+            done.add(writer)
+            yield writer, archive.of(writer).features
+
+def each_writer(
+    archive:Archive
+): # (writer, features of the references) of each
+    "The writers of an archive, one by one"
+    done = set()
+    for part in archive.index['part']: yield from _writers_of_part(archive, part, done)
+
+# %% ../nbs/09_archive.ipynb #arc-rank
+WRITERS_AT_ONCE = 64 # Whose questions are answered together
+
+class Candidate(NamedTuple):
+    "An enrolled writer, and the answer to the question whether the signature is theirs"
+    writer:str
+    verdict:Verdict
+
+class Ranking(NamedTuple):
+    "Enrolled writers, the likeliest first"
+    candidates:list[Candidate]
+    writers:int # Who were asked about
+    errors:list[str] # Of writers about whom nothing can be said
+
+def _likeliest_first(candidate):
+    "The order of candidates: by P(forged), which is calibrated for each number of references, then by score"
+    return candidate.verdict.p_forged, candidate.verdict.score
+
+def _ask(verifier, questioned, block):
+    "The answers about a block of (writer, features), a `Verdict` or a `DataError` each"
+    features = np.concatenate([*(known for _,known in block), questioned[None]])
+    first = np.cumsum([0, *(len(known) for _,known in block)])
+    last = len(features)-1
+    sets = [[*range(start, stop), last] for start,stop in zip(first, first[1:])]
+    return verifier.judge_sets(features, sets)
+
+# %% ../nbs/09_archive.ipynb #arc-rank2
+def rank_writers(
+    verifier:Verifier,
+    questioned:np.ndarray, # Features of the questioned signature
+    archive:Archive,
+    top:int=5 # How many candidates are returned
+)->Ranking:
+    "Ask of every enrolled writer whether a signature is theirs"
+    candidates,errors,n_writers = [], [], 0
+    total = sum(archive.index['writers'])
+    blocks = _chunks(progress(each_writer(archive), 'asking of each writer', total), WRITERS_AT_ONCE)
+    for block in blocks:
+        n_writers += len(block)
+        for (writer,_),answer in zip(block, _ask(verifier, questioned, block)):
+            if isinstance(answer, DataError): errors.append(f'{writer}: {answer}')
+            else: candidates.append(Candidate(writer, answer))
+        candidates = sorted(candidates, key=_likeliest_first)[:top]
+    return Ranking(candidates, n_writers, errors)
+
+def identify(
+    verifier:Verifier,
+    questioned, # An image file, a picture of Pillow or an array
+    folder:str|Path, # Archive, from `enrol`
+    top:int=5 # How many candidates are returned
+)->Ranking:
+    "Whose of the enrolled signatures is a questioned one most like?"
+    archive = Archive(folder, verifier)
+    return rank_writers(verifier, verifier.matcher.one(questioned), archive, top)
 
 # %% ../nbs/09_archive.ipynb #399642f8
 def _delete_from(path, writer):

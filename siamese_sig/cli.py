@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['INK_REFUSALS', 'app', 'data_app', 'ASK_PANEL', 'OWN_PANEL', 'TRAIN_PANEL', 'DATA_PANEL', 'ModelOption',
-           'CalibrationOption', 'PointOption', 'BandOption', 'EnrolledOption', 'JsonOption', 'EXIT_STATUS',
-           'EngineOption', 'WorkersOption', 'AddressOption', 'MAX_SURE_WIDTH', 'PARSERS', 'SETTINGS_PANEL', 'DEMO',
-           'FROM_NOTHING', 'DEMO_REFERENCES', 'main', 'verify', 'ink', 'score', 'enrol', 'forget', 'calibrate', 'train',
-           'evaluate', 'export', 'data_synth', 'data_kaggle', 'data_audit', 'cache', 'web_page', 'demo']
+__all__ = ['INK_REFUSALS', 'NOBODY_READS', 'app', 'data_app', 'ASK_PANEL', 'OWN_PANEL', 'TRAIN_PANEL', 'DATA_PANEL',
+           'ModelOption', 'CalibrationOption', 'PointOption', 'BandOption', 'EnrolledOption', 'LayoutOption',
+           'JsonOption', 'EXIT_STATUS', 'EngineOption', 'WorkersOption', 'AddressOption', 'MAX_SURE_WIDTH', 'PARSERS',
+           'SETTINGS_PANEL', 'DEMO', 'FROM_NOTHING', 'DEMO_REFERENCES', 'main', 'verify', 'ink', 'score', 'enrol',
+           'forget', 'identify', 'calibrate', 'train', 'evaluate', 'export', 'data_synth', 'data_kaggle', 'data_audit',
+           'data_import', 'cache', 'web_page', 'demo']
 
 # %% ../nbs/10_cli.ipynb #c6549032
 import csv, errno, inspect, json, logging, os, re, shlex, sys, tempfile, traceback
@@ -21,7 +22,8 @@ from typing import Annotated, Literal, Optional, get_type_hints
 
 import typer
 
-from .core.messages import DataError, one_line
+from .core.messages import DataError, counted, first_few, one_line
+from .core.folders import LAYOUTS, check_genuine_names, image_names
 from .core.settings import (
     ALLOWED_FAR, ENGINES, EXPORT_FORMATS, INPUT_SIZES, OPERATING_POINTS, RECIPES, Settings)
 from .backbones import BACKBONES
@@ -50,17 +52,19 @@ def _in_words(error):
             "run it again as siamese-sig --debug … and report the output")
 
 # %% ../nbs/10_cli.ipynb #abf5338a
-def _discard_unread_output(error):
-    "Send stdout nowhere if `error` says that nobody reads it any more"
-    if not isinstance(error, OSError) or error.errno!=errno.EPIPE: return
+NOBODY_READS = 141 # Exit status of a command whose output goes into a pipe that was closed, as shells have it
+
+def _nobody_reads(error):
+    "Does `error` say that nobody reads stdout any more? Then the rest of it goes nowhere"
+    if not isinstance(error, OSError) or error.errno!=errno.EPIPE: return False
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
+    return True
 
 # %% ../nbs/10_cli.ipynb #8c0153bb
 def _fail(message, error, status=2):
     "Print one line on stderr, with `--debug` the traceback before it; return the exit status"
     if '--debug' in sys.argv: traceback.print_exception(error)
-    _discard_unread_output(error)
     typer.secho(one_line(f'error: {message}'), err=True, fg='red')
     return status
 
@@ -72,7 +76,8 @@ class _Commands(typer.core.TyperGroup):
         except (typer.Abort, KeyboardInterrupt) as e: status = _fail('interrupted', e, status=130)
         except Exception as e:
             if hasattr(e, 'exit_code'): raise # a verdict, or a mistake on the command line
-            status = _fail(_in_words(e), e)
+            if _nobody_reads(e): status = NOBODY_READS
+            else: status = _fail(_in_words(e), e)
         raise typer.Exit(status)
 
 # %% ../nbs/10_cli.ipynb #44c01fc0
@@ -106,17 +111,32 @@ def _examples(*commands):
     return '\n\n'.join(['Example:' if len(commands)==1 else 'Examples:', *commands])
 
 # %% ../nbs/10_cli.ipynb #bdeeb8b7
+def _flush():
+    "Write what is still to be written; if nobody reads it, that is no error"
+    try: sys.stdout.flush()
+    except OSError as e:
+        if not _nobody_reads(e): raise
+
 def main():
     "Entry point of `siamese-sig`"
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     logging.getLogger('tensorflow').setLevel(logging.ERROR)
     if hasattr(sys.stdout, 'reconfigure'): sys.stdout.reconfigure(errors='backslashreplace')
-    app(prog_name='siamese-sig')
+    try: app(prog_name='siamese-sig')
+    finally: _flush()
 
 # %% ../nbs/10_cli.ipynb #76b40e07
 def _say(text):
     "Print a result"
     typer.echo(text.encode(errors='backslashreplace').decode())
+
+def _tell(words):
+    "Print how data was understood"
+    _say('\n'.join(words))
+
+def _tell_beside(words):
+    "Print it where it is not among the results"
+    typer.echo('\n'.join(words), err=True)
 
 def _title(text):
     "Print the heading of a step"
@@ -149,6 +169,9 @@ BandOption = _option(float,
     "Inconclusive if P(forged) is closer than this to its value at the threshold.", min=0, max=1)
 EnrolledOption = _option(Optional[Path],
     "Archive that `siamese-sig enrol` made, in place of images of references.")
+_MEANINGS = '; '.join(f'{name}: {meaning}' for name,meaning in LAYOUTS.items())
+LayoutOption = _option(Optional[Literal[tuple(LAYOUTS)]],
+    f"Say how a folder is meant that could mean two things. {_MEANINGS}.")
 JsonOption = _option(bool, "Print JSON.", '--json')
 
 # %% ../nbs/10_cli.ipynb #f9b546dc
@@ -170,10 +193,47 @@ def _verdict_in_words(verdict):
     return '\n'.join(lines)
 
 # %% ../nbs/10_cli.ipynb #78b29ff4
-def _check_references(ref, enrolled, writer, picture):
-    "Raise a `DataError` unless the options of `verify` say what to compare with"
-    if bool(ref)==bool(enrolled): raise DataError(
-        "expected either --ref with genuine signatures or --enrolled with an archive of them")
+def _with_folders(references):
+    "References that were given, images and folders of images, as images"
+    images = []
+    for path in references:
+        if not path.is_dir(): images.append(path)
+        elif names := image_names(path): images += [path/name for name in names]
+        else: raise DataError(f"{path}: no images in this folder; expected genuine signatures")
+    check_genuine_names(images)
+    return images
+
+# %% ../nbs/10_cli.ipynb #cli-who
+def _in_shell(command, *paths):
+    "A command as it is typed"
+    return ' '.join([command, *(shlex.quote(str(path)) for path in paths)])
+
+def _check_order(images, references, argv):
+    "Raise a `DataError` if some images stand before --ref and some behind"
+    if len(images)<2 or '--ref' not in argv: return
+    first_ref = argv.index('--ref')
+    is_before = [argv.index(str(image))<first_ref for image in images if str(image) in argv]
+    if len(set(is_before))<2: return
+    corrected = _in_shell('siamese-sig verify --ref', *references, *images[1:], images[0])
+    raise DataError(f"which one is questioned? Put it last: {corrected}")
+
+def _who_is_who(images, references, argv):
+    "The references and the questioned signature of a command"
+    _check_order(images, references, argv)
+    *more,questioned = images
+    if questioned.is_dir(): raise DataError(
+        f"{questioned}: a folder; expected an image of the questioned signature at the end: "
+        + _in_shell('siamese-sig verify --ref', questioned, 'questioned.png'))
+    return [*references, *more], questioned
+
+# %% ../nbs/10_cli.ipynb #cli-check-refs
+def _check_references(references, questioned, enrolled, writer, picture):
+    "Raise a `DataError` unless a command says what to compare with"
+    if references and enrolled: raise DataError("both references and --enrolled; expected one of them")
+    if not references and not enrolled: raise DataError(
+        f"{questioned}: nothing to compare it with; expected a genuine signature before it, "
+        f"{_in_shell('siamese-sig verify known.png', questioned)}, or a folder, "
+        f"{_in_shell('siamese-sig verify --ref known/', questioned)}")
     if enrolled and not writer:
         raise DataError("no --writer; expected the writer whose references to take from --enrolled")
     if enrolled and picture:
@@ -187,11 +247,12 @@ def _enrolled_references(folder, verifier, writer):
 
 # %% ../nbs/10_cli.ipynb #165d82aa
 @app.command(rich_help_panel=ASK_PANEL, epilog=_examples(
-    'siamese-sig verify --ref known1.png --ref known2.png questioned.png --picture why.png',
+    'siamese-sig verify known.png questioned.png',
+    'siamese-sig verify --ref known/ questioned.png --picture why.png',
     'siamese-sig verify --enrolled refs.parquet --writer 007 questioned.png'))
 def verify(
-    questioned:_argument(Path, "Image of the questioned signature."),
-    ref:_option(Optional[list[Path]], "Image of a genuine signature; repeat it for more.")=None,
+    images:_argument(list[Path], "Images; the last one is questioned, the others are genuine."),
+    ref:_option(Optional[list[Path]], "Image of a genuine signature, or a folder of them; repeat it for more.")=None,
     enrolled:EnrolledOption=None,
     writer:_option(Optional[str], "Writer whose enrolled references are used.")=None,
     model:ModelOption=None,
@@ -203,12 +264,15 @@ def verify(
 ):
     "Is a signature genuine? Exit status 0: genuine, 1: forged, 3: inconclusive, 2: error."
     from siamese_sig.verify import Verifier, explain
-    _check_references(ref, enrolled, writer, picture)
+    references,questioned = _who_is_who(images, ref or [], sys.argv)
+    _check_references(references, questioned, enrolled, writer, picture)
+    references = _with_folders(references)
     verifier = Verifier.load(model, calibration)
-    references = ref or _enrolled_references(enrolled, verifier, writer)
-    verdict = verifier.verify(questioned, references, point, band)
-    if picture: _save(explain(verifier, questioned, ref[0], verdict), picture)
-    _say(json.dumps(verdict._asdict()) if as_json else _verdict_in_words(verdict))
+    known = references or _enrolled_references(enrolled, verifier, writer)
+    verdict = verifier.verify(questioned, known, point, band)
+    if picture: _save(explain(verifier, questioned, references[0], verdict), picture)
+    if as_json: _say(json.dumps(verdict._asdict()))
+    else: _say(f"{one_line(questioned)}: {_verdict_in_words(verdict)}")
     raise typer.Exit(EXIT_STATUS[verdict.verdict])
 
 # %% ../nbs/10_cli.ipynb #ink-words
@@ -269,6 +333,12 @@ def _score_here(pairs, images, out, model, calibration, enrolled, point, band):
     find = archive.find_enrolled(verifier, enrolled, images) if enrolled else None
     return score_file(verifier, pairs, images, out, point, band, find=find)
 
+# %% ../nbs/10_cli.ipynb #cli-first-error
+def _first_error(scores):
+    "The error of the first row of a csv of answers"
+    with open(scores, encoding='utf-8', newline='') as f: first = next(csv.DictReader(f), None)
+    return first['error'] if first else 'it has no rows'
+
 # %% ../nbs/10_cli.ipynb #ba98b030
 @app.command(rich_help_panel=ASK_PANEL, epilog=_examples(
     'siamese-sig score pairs.csv --images scans --out scores.csv',
@@ -292,14 +362,15 @@ def score(
     asked = pairs, images, out, model, calibration, enrolled, point, band
     if engine=='ray': rows,errors = archive.score_parts(*asked, engine, workers, address)
     else: rows,errors = _score_here(*asked)
-    _say(f"{rows-errors} rows scored, {errors} with errors: {out}")
+    _say(f"{counted(rows-errors, 'row')} scored, {errors} with errors: {out}")
+    if errors==rows: raise DataError(f"{pairs}: no row could be answered; the first error: {_first_error(out)}")
 
 # %% ../nbs/10_cli.ipynb #00d66c06
 def _list_left_out(file, n, n_shown=20):
     "Print the first lines of a table of errors to stderr, and once how to see the ink"
     hints = []
     with open(file, encoding='utf-8', newline='') as f:
-        for path,error in islice(csv.reader(f), 1, n_shown+1):
+        for path,error,*_ in islice(csv.reader(f), 1, n_shown+1):
             reason = error if path in error else f'{path}: {error}'
             typer.echo(one_line(f"left out: {reason}"), err=True)
             hints.append(_ink_hint(reason))
@@ -311,10 +382,11 @@ def _list_left_out(file, n, n_shown=20):
     'siamese-sig enrol signatures --out refs.parquet   (signatures/007/*.png: genuine, of writer 007)',
     'siamese-sig enrol s3://bank/scans --out refs.parquet --engine ray --address auto'))
 def enrol(
-    source:_argument(str, "Folder that holds a folder of genuine signatures for each writer; "
+    source:_argument(str, "Folder of signatures in any layout, of which the genuine ones are enrolled; "
                           "or Parquet with the columns writer, name and image, here or at a URL."),
     out:_option(Path, "Archive to make, such as refs.parquet, or to finish. It holds no scans."),
     model:ModelOption=None,
+    layout:LayoutOption=None,
     engine:EngineOption='local',
     workers:WorkersOption=None,
     address:AddressOption=None,
@@ -322,11 +394,12 @@ def enrol(
     "Measure references once, for `verify --enrolled`. If interrupted, give the same command again."
     from siamese_sig import archive
     _check_engine(engine, None, address) # workers are for either engine
-    made = archive.enrol(source, out, model, engine, workers, address)
+    made = archive.enrol(source, out, model, engine, workers, address, layout=layout, tell=_tell)
     if made['errors']: _list_left_out(made['errors_file'], made['errors'])
-    whose = '' if made['writers'] is None else f" of {made['writers']} writers"
+    if made['without']: _say(f"without a reference: {first_few(made['without'], 20)}")
+    whose = '' if made['writers'] is None else f" of {counted(made['writers'], 'writer')}"
     where = f", see {made['errors_file']}" if made['errors'] else ''
-    _say(f"{made['signatures']} signatures{whose} enrolled in {out}; {made['errors']} left out{where}")
+    _say(f"{counted(made['signatures'], 'signature')}{whose} enrolled in {out}; {made['errors']} left out{where}")
 
 # %% ../nbs/10_cli.ipynb #f18dfd89
 @app.command(rich_help_panel=OWN_PANEL, epilog=_examples('siamese-sig forget refs.parquet 007'))
@@ -339,11 +412,44 @@ def forget(
     n_deleted = archive.forget(enrolled, writer)
     _say(f"{n_deleted} references of {writer} deleted from {enrolled}")
 
+# %% ../nbs/10_cli.ipynb #cli-ranking
+def _ranking_in_words(ranking, questioned):
+    "A `Ranking` for people"
+    lines = [f"{one_line(questioned)}, among {counted(ranking.writers, 'enrolled writer')}:"]
+    for place,(writer,verdict) in enumerate(ranking.candidates, 1):
+        p_forged,references = _probability_in_words(verdict.p_forged), counted(verdict.references, 'reference')
+        lines.append(f"{place:>2}. {writer:<20} P(forged) {p_forged:>5}  score {verdict.score:.3f}  "
+                     f"{references}: {verdict.verdict}")
+    lines += [f'left out: {error}' for error in ranking.errors[:5]]
+    lines.append("note: this says whose signature it is most like among these; it assumes nothing about people "
+                 "who are not enrolled, and may be by none of these")
+    return '\n'.join(lines)
+
+# %% ../nbs/10_cli.ipynb #cli-identify
+@app.command(rich_help_panel=OWN_PANEL, epilog=_examples(
+    'siamese-sig identify questioned.png --enrolled refs.parquet',
+    'siamese-sig identify questioned.png --enrolled refs.parquet --top 20 --json'))
+def identify(
+    questioned:_argument(Path, "Image of a signature."),
+    enrolled:_option(Path, "Archive that `siamese-sig enrol` made."),
+    top:_option(int, "How many writers are listed, the likeliest first.", min=1)=5,
+    model:ModelOption=None,
+    calibration:CalibrationOption=None,
+    as_json:JsonOption=False,
+):
+    "Whose is it? Compare a signature with every enrolled writer."
+    from siamese_sig import archive
+    from siamese_sig.verify import Verifier
+    ranking = archive.identify(Verifier.load(model, calibration), questioned, enrolled, top)
+    candidates = [dict(writer=writer, **verdict._asdict()) for writer,verdict in ranking.candidates]
+    if as_json: _say(json.dumps(dict(writers=ranking.writers, candidates=candidates, errors=ranking.errors)))
+    else: _say(_ranking_in_words(ranking, questioned))
+
 # %% ../nbs/10_cli.ipynb #87a1c910
 def _calibration_in_words(k, calibration):
     "A calibration for `k` references, and how sure it is"
     low,high = (100*share for share in calibration['validation_eer_interval'])
-    return (f"{k:>2} references: EER {100*calibration['validation_eer']:.1f} % "
+    return (f"{k:>2} {'reference: ' if str(k)=='1' else 'references:'} EER {100*calibration['validation_eer']:.1f} % "
             f"(95 % interval {low:.0f} to {high:.0f}) on {calibration['validation_pairs']:,} questions, "
             f"threshold {calibration['threshold']:.3f}")
 
@@ -356,7 +462,7 @@ def _calibrations_in_words(references):
     first = next(iter(references.values()))
     low,high = first['validation_eer_interval']
     if 100*(high-low)>MAX_SURE_WIDTH: lines.append(
-        f"note: {first['validation_writers']} writers are too few to be sure of these numbers")
+        f"note: {counted(first['validation_writers'], 'writer is', 'writers are')} too few to be sure of these numbers")
     missing = [point for point in OPERATING_POINTS if point not in first['thresholds']]
     if missing: lines.append(
         f"note: {' and '.join(missing)} not set, which takes "
@@ -367,14 +473,15 @@ def _calibrations_in_words(references):
 @app.command(rich_help_panel=OWN_PANEL, epilog=_examples(
     'siamese-sig calibrate my_scans --out mine.json   (my_scans/007: genuine, my_scans/007_forg: forged)'))
 def calibrate(
-    folder:_argument(Path, "Folder with folders NNN (genuine) and NNN_forg (forged) of some writers."),
+    folder:_argument(Path, "Folder of genuine signatures and forgeries of some writers, in any layout; or a csv."),
     out:_option(Path, "json to write, for `siamese-sig verify --calibration`."),
     model:ModelOption=None,
+    layout:LayoutOption=None,
 ):
     "Choose thresholds and probabilities on signatures of your own."
     from siamese_sig import verify as verification
     verifier = verification.Verifier.load(model)
-    calibrated = verification.calibrate(verifier, folder, out)
+    calibrated = verification.calibrate(verifier, folder, out, layout, _tell)
     _say(f"{_calibrations_in_words(calibrated.references)}\n"
          f"{out}; next: siamese-sig verify --calibration {out} …")
 
@@ -477,13 +584,13 @@ def _train_and_calibrate(run, train_or_resume):
          f"on {calibration['validation_pairs']:,} pairs; threshold {calibration['threshold']:.4f}\n"
          f"next: siamese-sig evaluate {run}")
 
-def _adapt_bundled(start, data, out, seed):
+def _adapt_bundled(start, data, out, seed, layout=None):
     "What `train --from bundled` does"
     from siamese_sig.verify import adapt
     if start!='bundled': raise DataError(f"--from {start!r}; expected bundled")
     if data is None:
         raise DataError("no --data; expected a folder with signatures and forgeries of your writers")
-    adapted = adapt(data, out, seed=seed)
+    adapted = adapt(data, out, seed=seed, layout=layout, tell=_tell)
     _say(f"{_calibrations_in_words(adapted.references)}\n"
          "(each writer judged by what the others had taught)\n"
          f"{out}; next: siamese-sig verify --model {out} …")
@@ -496,24 +603,25 @@ def _adapt_bundled(start, data, out, seed):
     'siamese-sig train --from bundled --data my_scans --out mine'))
 @_with_setting_options
 def train(
-    data:_option(Optional[Path], "Data set in Kaggle's layout; by default the embedded synthetic one.")=None,
+    data:_option(Optional[Path], "Folder in any layout, or a csv; by default the embedded synthetic people.")=None,
     out:_option(Optional[Path], "Run folder to make.")=None,
     resume:_option(Optional[Path], "Run folder of an interrupted training, to finish it.")=None,
     start:_option(Optional[str], "bundled: adapt the bundled verifier to your writers.", '--from')=None,
     recipe:_choice(RECIPES, "signature: what works on unseen writers. original: the original notebook's.")='signature',
+    layout:LayoutOption=None,
     **settings,
 ):
     "Train a Siamese network into a run folder."
     from siamese_sig.core.layouts import default_data
     if resume is None and out is None:
         raise DataError("no --out; expected a new run folder, for example --out runs/first")
-    if start: return _adapt_bundled(start, data, out, settings['seed'] or 0)
+    if start: return _adapt_bundled(start, data, out, settings['seed'] or 0, layout)
     chosen = _typed_settings(recipe, settings)
     _load_tensorflow()
     from siamese_sig.train import resume_run, train_run
     def train_or_resume():
         if resume: return resume_run(resume, verbose=_verbosity())
-        return train_run(data or default_data(), out, chosen, verbose=_verbosity())
+        return train_run(data or default_data(), out, chosen, _verbosity(), layout=layout, tell=_tell)
     _train_and_calibrate(resume or out, train_or_resume)
 
 # %% ../nbs/10_cli.ipynb #43456a20
@@ -577,25 +685,25 @@ def data_kaggle(
     _say(f"the data set is in {folder}; next: siamese-sig data audit {dest}")
 
 # %% ../nbs/10_cli.ipynb #f5514910
-def _audit(root, input):
+def _audit(root, input, layout, tell):
     "The counts of `siamese_sig.data.audit` and the shortcut table, of the images that can be used"
     from siamese_sig import data
     from siamese_sig.core.images import leave_out, unusable
-    from siamese_sig.core.layouts import read_dataset
-    images,pairs = read_dataset(root)
+    from siamese_sig.core.layouts import read_data
+    images,pairs,_ = read_data(root, layout, tell=tell)
     errors = unusable(images, input)
     pairs = leave_out(pairs, errors, len(images))
     images = images.drop(errors.index)
     traits = data.read_traits(images, input)
     counts = data.audit(images.assign(pixels=traits.pixels), pairs)
     counts['unusable_images'] = len(errors)
-    return counts, data.shortcut_table(traits, pairs[pairs.split=='test'])
+    return counts, data.scarce_writers(images), data.shortcut_table(traits, pairs[pairs.split=='test'])
 
-def _audit_in_words(counts, shortcuts, input, leak):
+def _audit_in_words(counts, scarce, shortcuts, input, leak):
     "An audit for people"
     lines = [f"{name.replace('_', ' '):<36}{n:>8,}" for name,n in counts.items()]
     table = shortcuts.rename(columns=dict(as_seen=f'as_seen ({input})')).round(3)
-    lines += [leak or 'the split is clean', '',
+    lines += [*scarce, leak or 'the split is clean', '',
               'shortcuts: AUC of the difference of one trait between the images of a test pair; '
               '0.5 is chance', table.to_string()]
     return '\n'.join(lines)
@@ -603,19 +711,36 @@ def _audit_in_words(counts, shortcuts, input, leak):
 # %% ../nbs/10_cli.ipynb #1594d71f
 @data_app.command('audit', epilog=_examples('siamese-sig data audit sign_data'))
 def data_audit(
-    root:_argument(Path, "Data set in Kaggle's layout."),
+    root:_argument(Path, "Folder of signatures in any layout, or a csv."),
     input:_choice(INPUT_SIZES, "What a network would read: the ink alone, or the whole scan.")='ink',
     picture:_option(Optional[Path], "Draw the shortcut table into this file, such as shortcuts.png.")=None,
+    layout:LayoutOption=None,
     as_json:JsonOption=False,
 ):
     "Does the split leak? Would traces of the scanner give the answer away?"
     from siamese_sig.data import leak_warning, plot_shortcuts
-    counts,shortcuts = _audit(root, input)
+    counts,scarce,shortcuts = _audit(root, input, layout, _tell_beside if as_json else _tell)
     leak = leak_warning(counts)
     if picture: _save(plot_shortcuts(shortcuts).figure, picture)
-    found = counts | dict(leak=leak, shortcuts=shortcuts.to_dict('index'))
+    found = counts | dict(scarce=scarce, leak=leak, shortcuts=shortcuts.to_dict('index'))
     if as_json: _say(json.dumps(found, indent=1))
-    else: _say(_audit_in_words(counts, shortcuts, input, leak))
+    else: _say(_audit_in_words(counts, scarce, shortcuts, input, leak))
+
+# %% ../nbs/10_cli.ipynb #cli-import
+@data_app.command('import', epilog=_examples(
+    'siamese-sig data import CEDAR signatures',
+    'siamese-sig data import pairs.csv signatures --seed 1'))
+def data_import(
+    source:_argument(Path, "Folder of signatures in any layout, or a csv of images or of pairs."),
+    dest:_argument(Path, "Folder to make: train/NNN, train/NNN_forg, test/… and two csv of pairs."),
+    layout:LayoutOption=None,
+    test_share:_option(float, "Share of writers kept for the test, if there is no split.", min=0.01, max=0.99)=0.3,
+    seed:_option(int, "Of the draw of test writers.")=0,
+):
+    "Copy a data set into the layout of this package."
+    from siamese_sig.core.layouts import import_data
+    _tell(import_data(source, dest, layout, test_share, seed).words)
+    _say(f"{dest}; next: siamese-sig data audit {dest}")
 
 # %% ../nbs/10_cli.ipynb #4a6fd730
 @app.command(rich_help_panel=DATA_PANEL, epilog=_examples('siamese-sig cache', 'siamese-sig cache --clear'))
@@ -639,11 +764,12 @@ def web_page(
     browser:_option(bool, "Open the page in the browser.")=True,
     model:ModelOption=None,
     calibration:CalibrationOption=None,
+    enrolled:_option(Optional[Path], "Archive of `siamese-sig enrol`: the page then also asks whose it is.")=None,
 ):
     "A web page on this machine to drop signatures on. It needs: pip install 'siamese_sig\\[app]'"
     from siamese_sig.app import serve
     from siamese_sig.verify import Verifier
-    serve(Verifier.load(model, calibration), host, port, browser, _say)
+    serve(Verifier.load(model, calibration), host, port, browser, _say, enrolled)
 
 # %% ../nbs/10_cli.ipynb #1cc299e2
 DEMO = Settings(epochs=4, steps_per_epoch=12, batch_size=32)

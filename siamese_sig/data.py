@@ -6,8 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['SCANNER', 'show_pairs', 'make_pairs', 'split_pairs', 'audit', 'leak_warning', 'image_traits', 'read_traits',
-           'shortcut_table', 'plot_shortcuts']
+__all__ = ['SCANNER', 'show_pairs', 'make_pairs', 'split_pairs', 'audit', 'leak_warning', 'scarce_writers', 'image_traits',
+           'read_traits', 'shortcut_table', 'plot_shortcuts']
 
 # %% ../nbs/00_data.ipynb #d2ce11f6
 import hashlib
@@ -17,7 +17,7 @@ import lazy_loader, numpy as np
 from PIL import Image
 from skimage.filters import threshold_otsu
 
-from .core.messages import DataError, progress
+from .core.messages import DataError, counted, first_few, progress
 from .core.settings import SPLITS
 from .core.scan import read_rgb
 from .core.images import load_images
@@ -164,6 +164,21 @@ def leak_warning(
     if more_pixels>0: leaks.append(f"{more_pixels} more test images with the same pixels in another file")
     if not leaks: return ''
     return f"the split leaks: {', '.join(leaks)} are also in training; results measure memory"
+
+# %% ../nbs/00_data.ipynb #dat-scarce
+def scarce_writers(
+    images:pd.DataFrame # Needs the columns writer, forged and sha256
+)->list[str]: # A line for each shortage, with the names of the writers
+    "Find the writers who have too few signatures"
+    distinct = images.drop_duplicates('sha256')
+    n_genuine = (~distinct.forged).groupby(distinct.writer).sum()
+    n_forged = distinct.forged.groupby(distinct.writer).sum()
+    shortages = {
+        'fewer than 2 genuine signatures, so no genuine pair': n_genuine<2,
+        'fewer than 6 genuine signatures, so no question with 5 references': (n_genuine>=2)&(n_genuine<6),
+        'no forgery': n_forged==0}
+    return [f"{what}: {first_few(sorted(lacks.index[lacks]), 10)} ({counted(int(lacks.sum()), 'writer')})"
+            for what,lacks in shortages.items() if lacks.any()]
 
 # %% ../nbs/00_data.ipynb #38203db1
 SCANNER = ['brightest','darkest','grey_levels','background','ink_grey','height','width']

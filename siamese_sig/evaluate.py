@@ -25,7 +25,7 @@ import lazy_loader, numpy as np
 from .core.messages import DataError
 from .core.files import read_json, write_whole
 from .core.settings import ALLOWED_FAR, OPERATING_POINTS, RunConfig
-from .core.layouts import read_dataset
+from .core.layouts import read_data
 from .core.images import load_images, usable_pairs
 from .core.batches import index_pairs
 from .core.report import html_figure, html_page, html_table, paragraph, percent
@@ -555,11 +555,12 @@ def _evaluation_tables(config, data):
     from siamese_sig.train import run_tables
     images,pairs = run_tables(config)
     if data is None: return images, pairs
-    other_images,other_pairs = read_dataset(data)
+    other_images,other_pairs,_ = read_data(data, share=None)
     other_images = other_images.set_axis(other_images.index+len(images))
     other_images = other_images.assign(writer='other '+other_images.writer) # '001' is somebody else
-    asked = other_pairs[other_pairs.split=='test']
-    asked = asked.assign(a=asked.a+len(images), b=asked.b+len(images))
+    is_test = other_pairs.split=='test'
+    asked = other_pairs[is_test] if is_test.any() else other_pairs # without a split, everybody is asked about
+    asked = asked.assign(a=asked.a+len(images), b=asked.b+len(images), split='test')
     learned = pairs[pairs.split!='test']
     return pd.concat([images, other_images]), pd.concat([learned, asked], ignore_index=True)
 

@@ -6,17 +6,19 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['QUESTIONS_PER_BLOCK', 'ANSWER_COLUMNS', 'inside', 'read_questions', 'find_images', 'answers', 'score_file']
+__all__ = ['QUERY_NAMES', 'KNOWN_NAMES', 'QUESTIONS_PER_BLOCK', 'ANSWER_COLUMNS', 'inside', 'question_columns', 'read_questions',
+           'find_images', 'answers', 'score_file']
 
 # %% ../nbs/07_score.ipynb #785a976a
-import csv, os
+import csv, os, re
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from .core.messages import DataError, progress
-from .core.files import read_rows, write_whole
+from .core.messages import DataError, about, progress
+from .core.files import write_whole
+from .core.tables import WRITER_NAMES, find_column, read_rows
 from .evaluate import check_point
 from .verifier.matchers import file_features, kept_features
 from .verify import Verdict, Verifier
@@ -24,35 +26,46 @@ from .verify import Verdict, Verifier
 # %% ../nbs/07_score.ipynb #0a5fd084
 def inside(
     root:str|Path, # Folder
-    name:str, # Path relative to it, from a stranger
+    name:str, # Path relative to it, from a stranger; with backslashes if Windows wrote it
 )->str: # The path
     "Where `name` leads, which is in `root` or a `DataError`"
     root = os.path.abspath(root)
-    path = os.path.abspath(os.path.join(root, name))
-    if path.startswith(os.path.join(root, '')) and '\0' not in name: return path
-    raise DataError(f"{name}: leads out of the folder of images; expected a path inside it")
+    for spelling in (name, name.replace('\\', '/')):
+        path = os.path.abspath(os.path.join(root, spelling))
+        if not path.startswith(os.path.join(root, '')) or '\0' in name: raise DataError(
+            f"{name}: leads out of the folder of images; expected a path inside it")
+        if os.path.lexists(path): return path
+    return path
 
 # %% ../nbs/07_score.ipynb #3549ae11
-def _check_header(file, header, columns): # a DataError unless each column is there once
-    missing = sorted(set(columns)-set(header))
+# What a column holds -> its usual names
+QUERY_NAMES = ('query','questioned','question','questionedsignature')
+KNOWN_NAMES = dict(refs=('refs','ref','references','reference','known','genuine'), writer=WRITER_NAMES)
+
+def question_columns(
+    header:list[str],
+    known:str='refs' # Or 'writer'
+)->list[int]:
+    "The positions of the query and of what is known; a `DataError` unless each is there once"
+    found = [find_column(header, names) for names in (QUERY_NAMES, KNOWN_NAMES[known])]
+    missing = [name for name,column in zip(('query', known), found) if column is None]
     if missing: raise DataError(
-        f"{file}: column {' and '.join(missing)} missing; "
-        f"expected {' and '.join(columns)}, found {', '.join(header) or 'nothing'}")
-    twice = sorted(column for column in columns if header.count(column)>1)
-    if twice: raise DataError(f"{file}: column {twice[0]} is there twice; expected it once")
+        f"column {' and '.join(missing)} missing; expected a first line with query and {known}, "
+        f"found {', '.join(header) or 'nothing'}")
+    return found
 
 def read_questions(
     file:str|Path, # csv with the columns query and refs, or query and writer
-    known:str='refs', # Column of the references' names, joined by |; or 'writer', whose enrolled references
+    known:str='refs', # Column of the references' names, joined by | or ;, or 'writer', whose enrolled references
 ): # The header; then (fields, names) of each row; names: references or writer, and last the query
     "The rows of a file of questions, one by one"
     rows = read_rows(file, f'the columns query and {known}')
     _,header = next(rows, (0, []))
-    _check_header(file, header, ('query', known))
-    query,references = header.index('query'), header.index(known)
+    try: query,references = question_columns(header, known)
+    except DataError as e: raise about(file, e) from None
     yield header
     for _,fields in rows:
-        names = fields[references].split('|') if known=='refs' else [fields[references]]
+        names = re.split(r'[|;]', fields[references]) if known=='refs' else [fields[references]]
         yield fields, tuple(name.strip() for name in [*names, fields[query]])
 
 # %% ../nbs/07_score.ipynb #65995bd3

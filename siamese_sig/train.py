@@ -26,7 +26,7 @@ from .core.messages import DataError
 from .core.files import check_vacant, left_over, only_one, write_whole
 from .core.settings import INPUT_SIZES, RunConfig, Settings, other_version, read_config
 from .evaluate import eer
-from .core.layouts import read_dataset
+from .core.layouts import read_data
 from .core.images import load_images, usable_pairs
 from .core.batches import index_pairs, pair_batches, writer_batches
 from .core.networks import export_parts, read_network
@@ -130,11 +130,12 @@ def _fingerprint_data(images, pairs):
 
 # %% ../nbs/03_train.ipynb #7610ab94
 def run_tables(
-    config:RunConfig # Gets `data_fingerprint` if it has none
+    config:RunConfig, # Gets `data_fingerprint` if it has none
+    tell=lambda words: None # Called with lines on how the data was understood
 )->tuple[pd.DataFrame,pd.DataFrame]: # images, pairs with split 'train', 'validation' or 'test'
     "The tables of a run's data set, split as its settings say"
     settings = config.settings
-    images,pairs = read_dataset(config.data)
+    images,pairs,_ = read_data(config.data, config.layout, tell=tell)
     pairs = split_pairs(images, pairs, settings.split, settings.validation, settings.seed)
     fingerprint = _fingerprint_data(images, pairs)
     config.data_fingerprint = config.data_fingerprint or fingerprint
@@ -155,11 +156,12 @@ class RunData(NamedTuple):
 # %% ../nbs/03_train.ipynb #648a6f3a
 def run_data(
     config:RunConfig,
-    wanted:tuple[str,...]=('train','validation') # Splits whose images are decoded
+    wanted:tuple[str,...]=('train','validation'), # Splits whose images are decoded
+    tell=lambda words: None # As for `run_tables`
 )->RunData:
     "Read, split and decode the data of a run"
     settings = config.settings
-    images,pairs = run_tables(config)
+    images,pairs = run_tables(config, tell)
     decoded = pairs.split.isin(wanted)
     use,_ = usable_pairs(images, pairs[decoded], settings.input, settings.size)
     missing = sorted(set(wanted)-set(use.split))
@@ -431,29 +433,31 @@ def _fit(run, config, data, parts, scope, verbose, callbacks=()):
     return run
 
 # %% ../nbs/03_train.ipynb #74eb925b
-def _new_config(data, settings):
+def _new_config(data, settings, layout=None):
     "The configuration of a run that begins now"
     backend = keras.backend.backend()
     libraries = ('siamese_sig','keras','tensorflow',backend,'numpy','pillow')
     return RunConfig(
-        str(data), settings, backend=backend, date=str(date.today()),
+        str(data), settings, layout, backend=backend, date=str(date.today()),
         python=platform.python_version(), platform=platform.machine(),
         versions={name: version(name) for name in libraries})
 
 # %% ../nbs/03_train.ipynb #eb14abdc
 def train_run(
-    data:str|Path, # Data set in Kaggle's layout
+    data:str|Path, # Folder of signatures in any layout, or a csv (core/layouts)
     out:str|Path, # New run folder
     settings:Settings=Settings(), # See core/settings
     verbose:int|str='auto', # Of Keras' progress bar
-    callbacks:tuple=() # Of Keras, such as `keras.callbacks.TensorBoard`; they see the validation numbers too
+    callbacks:tuple=(), # Of Keras, such as `keras.callbacks.TensorBoard`; they see the validation numbers too
+    layout:str|None=None, # For a folder that could mean two things (core/folders)
+    tell=lambda words: None # Called with lines on how the data was understood
 )->Path: # The run folder
     "Train a Siamese network into a run folder"
-    config = _new_config(data, resolve(settings))
+    config = _new_config(data, resolve(settings), layout)
     out = Path(out)
     scope = _scope(config)
     check_vacant(out)
-    loaded = run_data(config)
+    loaded = run_data(config, tell=tell)
     warning = leak_warning(audit(loaded.images, loaded.pairs))
     if warning: print(f"warning: {warning}")
     parts = _build(config.settings, scope) # before there is a folder: an error here leaves none behind

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import lazy_loader, numpy as np
+from PIL import Image
 
 from .core.messages import DataError, one_line
 from .core.files import asset, check_vacant, read_json, whole_folder, write_whole
 from .core.settings import OPERATING_POINTS
 from .core.ink import preprocess
-from .core.layouts import read_signatures
+from .core.layouts import read_source
 from siamese_sig.evaluate import (
     FUSIONS, calibrate_references, check_point, chosen_references, fellow_logits, fuse, point_threshold,
     probability)
@@ -243,10 +244,10 @@ class Enrolled(NamedTuple):
 
 def _question_features(
     matcher,
-    questioned:str|Path, # An image file
-    references, # Image files, or an `Enrolled` of one writer
+    questioned, # An image file, a picture of Pillow or an array
+    references, # As many of these as one likes, or an `Enrolled` of one writer
 )->np.ndarray: # Features of the references and, last, of the questioned signature
-    if isinstance(references, (str,Path)): references = [references]
+    if isinstance(references, (str,Path,np.ndarray,Image.Image)): references = [references]
     if not len(references):
         raise DataError("no references; expected at least one image that is genuine for certain")
     if isinstance(references, Enrolled): known = references.features
@@ -316,13 +317,21 @@ class Verifier:
         return verdict
 
     def verify(self,
-        questioned:str|Path, # An image file
-        references, # Image files, genuine for certain; or an `Enrolled` of one writer
+        questioned, # An image file, a picture of Pillow or an array, as of `read_rgb`
+        references, # One or several of these, genuine for certain; or an `Enrolled` of one writer
         point:str='balanced', # One of `OPERATING_POINTS`
         band:float=0.1, # See `judge_sets`
     )->Verdict:
         "Is `questioned` by the writer of `references`?"
         return self.judge(_question_features(self.matcher, questioned, references), point, band)
+
+    def embed(self,
+        image, # An image file, a picture of Pillow or an array, as of `read_rgb`
+    )->np.ndarray: # shape (E,), float32; E is 256 for the original recipe
+        "The vector that a network makes of a signature"
+        if isinstance(self.matcher, RunMatcher): return self.matcher.one(image)[:-1] # without the doubts about the ink
+        raise DataError("the bundled evidence compares signatures place by place and makes no vector of one; expected "
+                        "a network: Verifier.load('signature'), or the folder of a run")
 
 # %% ../nbs/06_verify.ipynb #5f146e0c
 HAND_COLOURS = (18,97,160),(155,138,147),(209,72,15) # RGB: by one hand, undecided, by another hand
@@ -419,16 +428,26 @@ def explain(
     if 'why' in axs: plot_contributions(verdict, axs['why'])
     return fig
 
+# %% ../nbs/06_verify.ipynb #ver-told
+def _told_images(root, layout, tell):
+    "The images of a folder; `tell` is called with lines on how it was understood"
+    found = read_source(root, layout)
+    tell(found.words)
+    return found.images
+
 # %% ../nbs/06_verify.ipynb #58be5ab1
 def calibrate(
     verifier:Verifier,
-    root:str|Path, # Folders `NNN` and `NNN_forg`, or a data set in Kaggle's layout
+    root:str|Path, # Folder of signatures in any layout, or a csv (core/layouts)
     out:str|Path|None=None, # json to write
+    layout:str|None=None, # For a folder that could mean two things (core/folders)
+    tell=lambda words: None, # Called with lines on how the folder was understood
 )->Verifier: # The same matcher with thresholds and probabilities from this data
     "Choose thresholds and calibration on signatures of one's own"
-    images = read_signatures(root).drop_duplicates('sha256').reset_index(drop=True)
+    images = _told_images(root, layout, tell)
     if not images.forged.any() or images.forged.all():
         raise DataError(f"{root}: expected genuine signatures and forgeries (folders ending in _forg)")
+    images = images.drop_duplicates('sha256').reset_index(drop=True)
     images,features = usable_features(verifier.matcher, images)
     def compare(a, b): return verifier.matcher.compare(features, a, b)
     references = calibrate_references(compare, pd.Series(images.index, images.index), images)
@@ -444,9 +463,11 @@ def calibrate(
 def _adaptable(
     matcher:EvidenceMatcher,
     root:str|Path, # See `adapt`
+    layout:str|None=None, # See `adapt`
+    tell=lambda words: None, # See `adapt`
 )->tuple[pd.DataFrame,np.ndarray]: # Images of all but test writers; their features, a row each
     "What there is to adapt to, or a DataError if it is too little"
-    images = read_signatures(root)
+    images = _told_images(root, layout, tell)
     test_writers = images.writer[images.split=='test']
     images = images[~images.writer.isin(test_writers)].drop_duplicates('sha256').reset_index(drop=True)
     images,features = usable_features(matcher, images)
@@ -491,16 +512,18 @@ def _write_adapted(out, evidence, calibration): # a folder for `Verifier.load`
 
 # %% ../nbs/06_verify.ipynb #839b4058
 def adapt(
-    root:str|Path, # Folders `NNN` and `NNN_forg`, or a data set in Kaggle's layout
+    root:str|Path, # Folder of signatures in any layout, or a csv (core/layouts)
     out:str|Path, # New folder, for `Verifier.load`
     start:str|Path|None=None, # Folder to start from; None: the bundled verifier
     seed:int=0, # Of the groups of writers, and of training
+    layout:str|None=None, # As for `calibrate`
+    tell=lambda words: None, # As for `calibrate`
 )->Verifier:
     "Fit the verifier to writers of one's own"
     check_vacant(out)
     folder = Path(start or asset('verifier/evidence.npz').parent)
     matcher = EvidenceMatcher(folder/'evidence.npz')
-    images,features = _adaptable(matcher, root)
+    images,features = _adaptable(matcher, root, layout, tell)
     writer,forged = images.writer.to_numpy(), images.forged.to_numpy()
     fold = _writer_folds(writer, seed)
     lessons = make_lessons(features, writer, forged, seed)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from siamese_sig.core.messages import DataError
 from siamese_sig.core.scan import read_rgb
-from siamese_sig.core.files import read_rows
+from siamese_sig.core.tables import read_rows
 from siamese_sig.score import read_questions
 
 TEMPLATES = {"a.png": {}, "i.png": dict(bits=2), "a.jpg": {}, "p.jpg": dict(progressive=True), "a.tif": {}, "l.tif": dict(compression="tiff_lzw"), "g.tif": dict(compression="tiff_adobe_deflate"),

@@ -6,16 +6,16 @@
 from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
-__all__ = ['ASSETS', 'write_whole', 'left_over', 'check_vacant', 'whole_folder', 'only_one', 'check_file', 'file_sha256',
-           'read_json', 'check_unpacked_size', 'read_arrays', 'read_rows', 'asset']
+__all__ = ['ASSETS', 'write_whole', 'left_over', 'check_vacant', 'whole_folder', 'only_one', 'check_file', 'split_page',
+           'file_sha256', 'read_json', 'check_unpacked_size', 'read_arrays', 'asset']
 
 # %% ../../nbs/core/files.ipynb #88cc7ae9
-import contextlib, csv, errno, hashlib, json, os, re, stat, tempfile, zipfile
+import contextlib, errno, hashlib, json, os, re, stat, tempfile, zipfile
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-from .messages import DataError, about
+from .messages import DataError
 
 # %% ../../nbs/core/files.ipynb #bff52283
 def _cannot_write(path, error):
@@ -175,15 +175,26 @@ def check_file(
     if not stat.S_ISREG(mode): raise DataError(f"{path}: a pipe or a device, not a file")
     return Path(path)
 
+# %% ../../nbs/core/files.ipynb #fil-page
+def split_page(
+    path:str|Path # Of a file, perhaps with the number of a page
+)->tuple[str,int]: # The file; the page, counted from 1, 0 if none is named
+    "Take 'letter.pdf#3' apart"
+    found = re.fullmatch(r'(.+\.pdf)#(\d+)', str(path), re.IGNORECASE|re.DOTALL)
+    if not found or os.path.lexists(path): return str(path), 0
+    return found[1], int(found[2])
+
 # %% ../../nbs/core/files.ipynb #5e535858
 def file_sha256(
-    path:str|Path # A file of any size
+    path:str|Path # A file of any size, or a page of a PDF
 )->str: # Hex; of the name if the file cannot be read
     "Identify the content of a file; a file that cannot be read is reported by whoever decodes it"
+    file,page = split_page(path)
     try:
-        with open(check_file(path), 'rb') as f: return hashlib.file_digest(f, 'sha256').hexdigest()
-    except (DataError, OSError):
-        return hashlib.sha256(f'unreadable {path}'.encode('utf-8', 'surrogateescape')).hexdigest()
+        with open(check_file(file), 'rb') as f: digest = hashlib.file_digest(f, 'sha256')
+    except (DataError, OSError): digest = hashlib.sha256(f'unreadable {path}'.encode('utf-8', 'surrogateescape'))
+    if page: digest.update(f'#{page}'.encode())
+    return digest.hexdigest()
 
 # %% ../../nbs/core/files.ipynb #dcdd76f1
 def read_json(
@@ -224,28 +235,6 @@ def read_arrays(
     except Exception as e: # a damaged file raises a dozen types
         reason = str(e) or type(e).__name__
         raise DataError(f"{path}: not a readable npz file ({reason}); {hint}") from None
-
-# %% ../../nbs/core/files.ipynb #4e477cb6
-def read_rows(
-    path:str|Path, # A csv file: UTF-8, with or without byte order mark, any line ends
-    expected:str # What it should hold, for errors
-): # Pairs (line number, fields); a field is text without spaces around it
-    "The rows of a csv file, one by one, without empty lines; all have as many fields as the first"
-    n_columns = None
-    try:
-        with open(check_file(path), encoding='utf-8-sig', newline='') as f:
-            reader = csv.reader(f, strict=True)
-            for row in reader:
-                fields = [field.strip() for field in row]
-                if not any(fields): continue
-                n_columns = n_columns or len(fields)
-                if len(fields)!=n_columns: raise DataError(
-                    f"{path}, line {reader.line_num}: {len(fields)} columns, {n_columns} above; "
-                    f"expected {expected}")
-                yield reader.line_num, fields
-    except DataError as e: raise about(path, e) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise DataError(f"{path}: not a readable csv ({e}); expected {expected}") from None
 
 # %% ../../nbs/core/files.ipynb #f556027c
 ASSETS = files('siamese_sig')/'assets' # Folder of the files that come with the package

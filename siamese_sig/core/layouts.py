@@ -6,78 +6,238 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['IMAGE_SUFFIXES', 'read_images', 'read_signatures', 'read_pairs', 'read_dataset', 'embedded_data', 'default_data']
+__all__ = ['COLUMNS', 'EXPECTED_COLUMNS', 'EXPECTED_PAIRS', 'TURN_ROUND', 'TEST_SHARE', 'TEST_SEED', 'Source', 'Columns',
+           'csv_rows', 'read_source', 'read_signatures', 'read_images', 'file_finder', 'read_pairs', 'check_polarity',
+           'with_split', 'DataSet', 'read_data', 'read_dataset', 'import_data', 'embedded_data', 'default_data']
 
 # %% ../../nbs/core/layouts.ipynb #ec56fe0b
-import os
+import os, shutil
 from array import array
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import lazy_loader, numpy as np
 
-from .messages import DataError, first_few
-from .files import asset, file_sha256, read_rows
+from .messages import DataError, counted, first_few, progress
+from .files import asset, check_file, check_vacant, file_sha256, whole_folder
+from .tables import (
+    FIRST_NAMES, FORGED_NAMES, GENUINE_NAMES, IMAGE_NAMES, LABEL_NAMES, SECOND_NAMES, WRITER_NAMES,
+    find_column, read_label, read_rows)
+from .folders import (
+    FORMS, IMAGE_SUFFIXES, PAIR_FILES, ImageFolder, data_root, understand, understand_folders)
 from .unzip import unzip
 from .cache import cache_dir
 
 # %% ../../nbs/core/layouts.ipynb #2591042d
 pd = lazy_loader.load('pandas') # loaded when first used: `verify` answers sooner without it
 
-# %% ../../nbs/core/layouts.ipynb #8452224e
-IMAGE_SUFFIXES = {'.png','.jpg','.jpeg','.tif','.tiff','.bmp','.webp','.gif'}
+# %% ../../nbs/core/layouts.ipynb #lay-table
+COLUMNS = ['path','writer','forged','split','sha256']
 
-def _image_row(path, split):
-    "One row of the table of images"
-    writer = path.parent.name.removesuffix('_forg')
-    forged = path.parent.name.endswith('_forg')
-    return str(path), writer, forged, split, file_sha256(path)
+class Source(NamedTuple):
+    "Signatures, and how their source was understood"
+    images:object # Table with the columns `COLUMNS`
+    words:list[str] # Lines for people
 
-def _image_table(root, splits, expected):
-    "One row for each image file in root/split/writer; split '' is the root itself"
-    root = Path(root)
-    if not root.is_dir(): raise DataError(f"{root}: no such folder; expected {expected}")
-    rows = []
-    for split in splits:
-        files = (path for path in sorted((root/split).glob('*/*')) if path.suffix.lower() in IMAGE_SUFFIXES)
-        rows += [_image_row(path, split) for path in files]
-    if not rows: raise DataError(f"{root}: no images; expected {expected} with PNG, JPEG or TIFF files")
-    return pd.DataFrame(rows, columns=['path','writer','forged','split','sha256'])
+def _image_table(rows):
+    "The table of images from (path, writer, forged, split)"
+    rows = [(*row, file_sha256(row[0])) for row in progress(rows, 'looking at files')]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+def _counts_in_words(images):
+    "Writers and signatures of a table, and writers who have forgeries only"
+    genuine = set(images.writer[~images.forged])
+    n_forged = int(images.forged.sum())
+    lines = [f"{counted(images.writer.nunique(), 'writer')}, {counted(len(images)-n_forged, 'genuine signature')}, "
+             f"{counted(n_forged, 'forgery', 'forgeries')}"]
+    forged_only = sorted(set(images.writer)-genuine)
+    if forged_only: lines.append(f"note: no genuine signature of {first_few(forged_only)}; "
+                                 "nothing can be compared with the forgeries")
+    return lines
+
+def _check_writers(source, writers):
+    "A `DataError` if names of writers differ by capitals alone"
+    plain = Counter(writer.casefold() for writer in set(writers))
+    twice = sorted(writer for writer in set(writers) if plain[writer.casefold()]>1)
+    if twice: raise DataError(
+        f"{source}: writers {first_few(twice)} differ by capitals alone; give each person one name")
+
+# %% ../../nbs/core/layouts.ipynb #lay-folder
+def _read_folder(source, layout):
+    "The images of a folder"
+    understood = understand(source, layout)
+    rows = ((os.path.join(understood.root, path), reading.writer, reading.forged, reading.split)
+            for path,reading in understood.files())
+    images = _image_table(rows)
+    passed_over = understood.passed_over_in_words()
+    return Source(images, [understood.in_words(), *_counts_in_words(images), *([passed_over] if passed_over else [])])
+
+# %% ../../nbs/core/layouts.ipynb #lay-roles
+class Columns(NamedTuple):
+    "What the columns of a csv hold: positions"
+    first:int # The image; of a pair the first
+    second:int|None # The second image of a pair
+    label:int|None
+    writer:int|None=None
+    split:int|None=None
+    titles:tuple[str,...]=() # Of all columns; empty without a header
+
+    def title(self, column):
+        "The title of a column, '' if there is none"
+        return self.titles[column] if self.titles else ''
+
+def _is_image_name(text):
+    "Is this the name of an image?"
+    return Path(text.replace('\\', '/')).suffix.lower().split('#')[0] in IMAGE_SUFFIXES
+
+def _titled_columns(header):
+    "The `Columns` that a header names; None if it names none"
+    first,second = find_column(header, FIRST_NAMES), find_column(header, SECOND_NAMES)
+    label = find_column(header, FORGED_NAMES+GENUINE_NAMES+LABEL_NAMES)
+    writer,split = find_column(header, WRITER_NAMES), find_column(header, ('split',))
+    if None not in (first, second, label): return Columns(first, second, label, titles=tuple(header))
+    image = find_column(header, IMAGE_NAMES)
+    if image is None: return None
+    return Columns(image, None, label, writer, split, tuple(header))
+
+def _untitled_columns(fields):
+    "The `Columns` of a row without a header; None if they cannot be told"
+    images = [i for i,text in enumerate(fields) if _is_image_name(text)]
+    others = [i for i in range(len(fields)) if i not in images]
+    if len(images)==2 and others: return Columns(*images, others[-1])
+    if len(images)==1 and len(others)==2: return Columns(images[0], None, others[1], others[0])
+    return None
+
+# %% ../../nbs/core/layouts.ipynb #lay-columns
+EXPECTED_COLUMNS = "the columns path, writer, forged (a row an image) or image1, image2, label (a row a pair)"
+
+def csv_rows(
+    csv:str|Path, # With or without a header
+    expected:str=EXPECTED_COLUMNS # For errors
+): # `Columns`, then (line, fields) of each row
+    "The rows of a csv of images or of pairs"
+    rows = read_rows(csv, expected)
+    line,fields = next(rows, (0, []))
+    if not fields: raise DataError(f"{csv}: no rows; expected {expected}")
+    has_images = any(map(_is_image_name, fields))
+    columns = _untitled_columns(fields) if has_images else _titled_columns(fields)
+    if columns is None and len(fields)==3 and not has_images: columns = Columns(0, 1, 2, titles=tuple(fields))
+    if columns is None: raise DataError(f"{csv}: found {', '.join(fields)}; expected {expected}")
+    yield columns
+    if has_images: yield line, fields
+    yield from rows
+
+# %% ../../nbs/core/layouts.ipynb #lay-csv
+def _label_in(csv, columns, line, fields):
+    "The label of a row"
+    text = fields[columns.label]
+    label = read_label(text, columns.title(columns.label))
+    if label is not None: return label
+    raise DataError(f"{csv}, line {line}: label {text!r}; expected 0 or genuine, 1 or forged "
+                    "(true and false only in a column called forged or genuine)")
+
+def _beside(csv, name):
+    "The path of a file that a csv names"
+    return os.path.join(os.path.dirname(csv), name.replace('\\', '/'))
+
+def _read_image_csv(csv):
+    "The images of a csv with a row an image"
+    columns,*rows = csv_rows(csv)
+    if columns.writer is None or columns.label is None: raise DataError(
+        f"{csv}: found {', '.join(columns.titles)}; expected {EXPECTED_COLUMNS}")
+    paths = [_beside(csv, fields[columns.first]) for _,fields in rows]
+    _check_present(csv, paths)
+    split = (lambda fields: fields[columns.split].lower()) if columns.split is not None else lambda fields: ''
+    images = _image_table([(path, fields[columns.writer], bool(_label_in(csv, columns, line, fields)), split(fields))
+                           for path,(line,fields) in zip(paths, rows)])
+    return Source(images, [f"{csv}: a csv with a row an image", *_counts_in_words(images)])
+
+def _check_present(csv, paths):
+    "A `DataError` if files that a csv names are not there"
+    missing = [path for path in dict.fromkeys(paths) if not os.path.isfile(path)]
+    if missing: raise DataError(f"{csv}: {len(missing)} of its images are missing on disk ({first_few(missing)}); "
+                                "expected paths relative to the csv")
 
 # %% ../../nbs/core/layouts.ipynb #lay-read
-def read_images(
-    root:str|Path # Folder with `train/NNN`, `train/NNN_forg`, `test/NNN`, `test/NNN_forg`
-)->pd.DataFrame: # One row a file: path, writer, forged, split ('train' or 'test'), sha256
-    "Read the table of the images under `root`, genuine and forged"
-    images = _image_table(root, ('train','test'), 'folders such as train/001 and train/001_forg')
-    missing = ''
-    if images.forged.all(): missing = 'genuine signatures'
-    elif not images.forged.any(): missing = 'forgeries'
-    if not missing: return images
-    raise DataError(f"{root}: no {missing} among {len(images)} images; "
-                    "expected train/NNN (genuine) and train/NNN_forg (forged)")
+def read_source(
+    source:str|Path, # Folder in any layout, or a csv of images or of pairs
+    layout:str|None=None # One of `LAYOUTS`, for a folder that could mean two things
+)->Source:
+    "Read the table of anybody's signatures, and tell how they were understood"
+    if os.path.isdir(source): found = _read_folder(source, layout)
+    elif not os.path.lexists(source): raise DataError(
+        f"{source}: no such folder; expected a folder a writer, such as 001, or a csv")
+    elif Path(check_file(source)).suffix.lower() not in ('.csv','.tsv','.txt'): raise DataError(
+        f"{source}: a file; expected a folder a writer, such as 001, or a csv with {EXPECTED_COLUMNS}")
+    elif next(csv_rows(source)).second is None: found = _read_image_csv(source)
+    else: found = _read_pair_csv(source, layout)
+    _check_writers(source, found.images.writer)
+    return found
 
-# %% ../../nbs/core/layouts.ipynb #lay-sign
 def read_signatures(
-    root:str|Path # Folder with a folder a writer, `NNN` and perhaps `NNN_forg`; or as for `read_images`
-)->pd.DataFrame: # As `read_images`; split is '' when there is none
+    source:str|Path, # As for `read_source`
+    layout:str|None=None # As for `read_source`
+)->pd.DataFrame: # One row a file: path, writer, forged, split ('train', 'test' or ''), sha256
     "Read the table of anybody's signatures, with or without forgeries, split or not"
-    splits = [split for split in ('train','test') if (Path(root)/split).is_dir()]
-    return _image_table(root, splits or [''], 'a folder a writer, such as 001, and 001_forg for forgeries,')
+    return read_source(source, layout).images
 
-# %% ../../nbs/core/layouts.ipynb #lay-label
-_LABELS = {'0':0, '1':1, '0.0':0, '1.0':1}
+def read_images(
+    source:str|Path, # As for `read_source`
+    layout:str|None=None # As for `read_source`
+)->pd.DataFrame: # As of `read_signatures`
+    "Read the table of a data set, which has genuine signatures and forgeries"
+    images = read_signatures(source, layout)
+    _check_both_kinds(source, images)
+    return images
 
-def _is_number(text):
-    "Is this the text of a number, NaN apart?"
-    try: number = float(text)
-    except ValueError: return False
-    return number==number
+def _check_both_kinds(source, images):
+    "A `DataError` if there are no genuine signatures, or no forgeries"
+    missing = 'genuine signatures' if images.forged.all() else 'forgeries' if not images.forged.any() else ''
+    if missing: raise DataError(f"{source}: no {missing} among {counted(len(images), 'image')}; expected some, "
+                                "such as 001/1.png (genuine) and 001_forg/1.png (forged)")
+
+# %% ../../nbs/core/layouts.ipynb #lay-index
+class _FileIndex:
+    "Finds images by the ends of their paths"
+    def __init__(self, paths, rows, plain=lambda text: text):
+        self.plain,self.rows = plain, rows
+        self.parts = [plain(Path(path).as_posix()).split('/') for path in paths]
+        common = len(os.path.commonprefix(self.parts)) if len(self.parts)>1 else 0
+        lengths = [min(len(parts), max(2, len(parts)-common)) for parts in self.parts]
+        self.whole = {'/'.join(parts[-n:]): row for parts,n,row in zip(self.parts, lengths, rows)}
+        self.lengths,self.ends = sorted(set(lengths)), {}
+
+    def _by_end(self, n): # ends of n parts -> row; None if two images end so
+        if n not in self.ends:
+            ends = ['/'.join(parts[-n:]) for parts in self.parts]
+            counts = Counter(ends)
+            self.ends[n] = {end: row for end,row in zip(ends, self.rows) if counts[end]==1}
+        return self.ends[n]
+
+    def find(self, name):
+        "The row of an image; None if there is none, or more than one"
+        parts = self.plain(name.replace('\\', '/')).removeprefix('./').split('/')
+        if '..' in parts: return None
+        whole = ('/'.join(parts[-n:]) for n in self.lengths if n<=len(parts))
+        found = next((self.whole[end] for end in whole if end in self.whole), None)
+        return found if found is not None else self._by_end(len(parts)).get('/'.join(parts))
+
+def file_finder(
+    paths, # Of images
+    rows # Of the same, anything
+): # find(name) -> row, or None
+    "Find images by the names that others have for them; capitals count only if they must"
+    exact = _FileIndex(paths, rows)
+    loose = []
+    def find(name):
+        row = exact.find(name)
+        if row is not None: return row
+        if not loose: loose.append(_FileIndex(paths, rows, str.casefold))
+        return loose[0].find(name)
+    return find
 
 # %% ../../nbs/core/layouts.ipynb #lay-check
-def _file_of(path):
-    "The last two parts of a path, as in the csv files"
-    return '/'.join(Path(path).parts[-2:])
-
 def _check_labels(csv, pairs, images):
     "Raise a `DataError` if a pair is labelled both genuine and forged"
     low,high = np.minimum(pairs.a, pairs.b), np.maximum(pairs.a, pairs.b)
@@ -85,58 +245,270 @@ def _check_labels(csv, pairs, images):
     both_labels = np.intersect1d(key[pairs.label==0], key[pairs.label==1])
     contradicting = pairs[key.isin(both_labels)]
     if not len(contradicting): return
-    first = ' and '.join(_file_of(images.path[row]) for row in contradicting.iloc[0][['a','b']])
-    raise DataError(f"{csv}: {contradicting.a.nunique()} pairs are labelled 0 and 1, the first of {first}; "
-                    "expected one label a pair")
+    raise DataError(f"{csv}: {contradicting.a.nunique()} pairs are labelled 0 and 1, "
+                    f"the first of {_pair_in_words(images, contradicting.iloc[0])}; expected one label a pair")
 
-# %% ../../nbs/core/layouts.ipynb #94c3f813
-def _label_of(csv, line, text, is_first):
-    "The label in `text`; None if the row is the header"
-    if text in _LABELS: return _LABELS[text]
-    if is_first and not _is_number(text): return None
-    raise DataError(f"{csv}, line {line}: label {text!r}; expected 0 (genuine) or 1 (forged)")
+def _pair_in_words(images, pair):
+    "The files of a pair"
+    return ' and '.join('/'.join(Path(images.path[row]).parts[-2:]) for row in (pair.a, pair.b))
 
+# %% ../../nbs/core/layouts.ipynb #lay-complete
 def _check_complete(csv, missing, n_pairs):
     "Raise a `DataError` if images are missing on disk, or if there are no pairs"
     if missing:
         names = first_few(sorted(missing))
         raise DataError(f"{csv}: {len(missing)} of its images are missing on disk ({names}); "
-                        "expected them in the folder of its split, train/ or test/")
+                        "expected them in the folder of its split, train/ or test/, or beside the csv")
     if not n_pairs: raise DataError(f"{csv}: no pairs; expected rows such as 001/a.png,001_forg/b.png,1")
 
 # %% ../../nbs/core/layouts.ipynb #lay-pairs
+EXPECTED_PAIRS = 'three columns: image, image, label'
+
 def read_pairs(
-    csv:str|Path, # Rows `image, image, label`; paths end in `folder/file` of an image in the table
-    images:pd.DataFrame # Table of images from `read_images`, of the split that the csv is about
+    csv:str|Path, # Rows `image, image, label`, see `csv_rows`
+    images:pd.DataFrame # Table of images from `read_signatures`, of the split that the csv is about
 )->pd.DataFrame: # a, b: index labels in `images`; label: 1 = forged
     "Read the pairs of a csv file, with or without header"
-    row_of = {_file_of(path): row for path,row in zip(images.path, images.index)}
+    find = file_finder(images.path, images.index)
     numbers,missing = array('q'), set() # a, b, label of each pair in turn; files that are not in the table
-    for line,fields in read_rows(csv, 'three columns: image, image, label'):
-        if len(fields)!=3: raise DataError(f"{csv}: {len(fields)} columns; expected three: image, image, label")
-        label = _label_of(csv, line, fields[2], is_first=not numbers and not missing)
-        if label is None: continue
-        for name in fields[:2]:
-            name = name.replace('\\', '/')
-            if name not in row_of: missing.add(name)
-            numbers.append(row_of.get(name, -1))
+    columns,rows = _pair_rows(csv)
+    for line,fields in rows:
+        label = _label_in(csv, columns, line, fields)
+        for name in (fields[columns.first], fields[columns.second]):
+            row = find(name)
+            if row is None: missing.add(name)
+            numbers.append(-1 if row is None else row)
         numbers.append(label)
     _check_complete(csv, missing, len(numbers))
     pairs = pd.DataFrame(np.array(numbers).reshape(-1,3), columns=['a','b','label'])
     _check_labels(csv, pairs, images)
     return pairs
 
-# %% ../../nbs/core/layouts.ipynb #53e654ee
+def _pair_rows(csv):
+    "The `Columns` of a csv of pairs, and its rows"
+    rows = csv_rows(csv, EXPECTED_PAIRS)
+    columns = next(rows)
+    if columns.second is None: raise DataError(f"{csv}: one image a row; expected {EXPECTED_PAIRS}")
+    return columns, rows
+
+# %% ../../nbs/core/layouts.ipynb #lay-pol
+def _expected_labels(images, pairs):
+    "The label that folders give to each pair, shape (P,); -1 for two forgeries of one writer: they do not say"
+    writer,forged = images.writer, images.forged.to_numpy(bool)
+    row = {label: place for place,label in enumerate(images.index)}
+    a,b = (pairs[side].map(row).to_numpy() for side in 'ab')
+    same_writer = writer.to_numpy()[a]==writer.to_numpy()[b]
+    return np.where(~same_writer | (forged[a]!=forged[b]), 1, np.where(forged[a], -1, 0))
+
+def _connected(n, pairs):
+    "The group of each of `n` images that pairs connect, shape (n,)"
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    edges = coo_array((np.ones(len(pairs)), (pairs.a, pairs.b)), (n,n))
+    return connected_components(edges, directed=False)[1]
+
+def _within_genuine(pairs, genuine):
+    "Which of the pairs join signatures that genuine pairs connect, shape (P,), bool"
+    group = _connected(int(pairs[['a','b']].max().max())+1, pairs[genuine])
+    return group[pairs.a]==group[pairs.b]
+
+# %% ../../nbs/core/layouts.ipynb #lay-pol2
+TURN_ROUND = "1 is forged here: write 0 for genuine and 1 for forged, or give the column the title genuine"
+
+def check_polarity(
+    csv:str|Path, # For errors
+    images:pd.DataFrame,
+    pairs:pd.DataFrame, # a, b, label
+):
+    "A `DataError` if labels contradict the folders, or each other"
+    label = pairs.label.to_numpy()
+    expected = _expected_labels(images, pairs)
+    wrong = (expected>=0)&(label!=expected)
+    if not wrong.any(): return _check_consistency(csv, images, pairs)
+    if wrong.sum()>0.9*(expected>=0).sum(): raise DataError(
+        f"{csv}: the labels are the wrong way round, {wrong.sum()} of {len(pairs)} contradict the folders; "
+        f"{TURN_ROUND}")
+    first = pairs[wrong].iloc[0]
+    raise DataError(f"{csv}: {wrong.sum()} of {len(pairs)} labels contradict the folders, the first of "
+                    f"{_pair_in_words(images, first)}, labelled {first.label}; expected 0 for two genuine signatures "
+                    "of one writer and 1 for all others")
+
+def _check_consistency(csv, images, pairs):
+    "A `DataError` if genuine pairs connect two signatures that are labelled forged"
+    label = pairs.label.to_numpy()
+    contradicting = (label==1)&_within_genuine(pairs, label==0)
+    if not contradicting.any(): return
+    turned = (label==0)&_within_genuine(pairs, label==1)
+    if not turned.any(): raise DataError(f"{csv}: the labels are the wrong way round, {contradicting.sum()} pairs "
+                                         f"labelled 1 are connected by pairs labelled 0; {TURN_ROUND}")
+    first = _pair_in_words(images, pairs[contradicting].iloc[0])
+    raise DataError(f"{csv}: {contradicting.sum()} pairs labelled 1 are connected by pairs labelled 0, "
+                    f"the first of {first}; one of these labels is wrong")
+
+# %% ../../nbs/core/layouts.ipynb #lay-paired
+def _paired_paths(csv):
+    "The images of a csv of pairs"
+    columns,rows = _pair_rows(csv)
+    names = dict.fromkeys(fields[side] for _,fields in rows for side in (columns.first, columns.second))
+    paths = [os.path.normpath(_beside(csv, name)) for name in names]
+    _check_present(csv, paths)
+    return list(dict.fromkeys(paths))
+
+def _by_paths(paths, layout):
+    "Writer, kind and split of images by their paths, and how these were understood"
+    root = Path(os.path.commonpath([os.path.dirname(path) for path in paths]))
+    names = {}
+    for path in paths: names.setdefault(os.path.relpath(os.path.dirname(path), root), []).append(os.path.basename(path))
+    folders = [ImageFolder(Path(folder).parts, images, []) for folder,images in names.items()]
+    understood = understand_folders(root, folders, layout)
+    rows = [(str(root/path), *reading[:3]) for folder in folders for path,reading in understood.read(folder)]
+    return rows, f"{FORMS[understood.form]} ({understood.example})"
+
+def _by_pairs(paths, pairs):
+    "The same by the pairs"
+    rows = [(path, f'group {group+1}', False, '') for path,group in zip(paths, _connected(len(paths), pairs))]
+    return rows, "paths do not say whose they are, so images that pairs connect count as one writer's"
+
+# %% ../../nbs/core/layouts.ipynb #lay-paired2
+def _read_pair_csv(csv, layout):
+    "The images of a csv with a row a pair"
+    paths = _paired_paths(csv)
+    table = pd.DataFrame(dict(path=paths))
+    pairs = read_pairs(csv, table)
+    try: rows,told = _by_paths(paths, layout)
+    except DataError:
+        if layout: raise
+        rows,told = _by_pairs(paths, pairs)
+    images = _image_table(rows)
+    if not images.forged.any():
+        _check_consistency(csv, table, pairs)
+        genuine = {paths[row] for side in 'ab' for row in pairs[side][pairs.label==0]}
+        images['forged'] = ~images.path.isin(genuine)
+    return Source(images, [f"{csv}: a csv with a row a pair; {told}", *_counts_in_words(images)])
+
+# %% ../../nbs/core/layouts.ipynb #lay-test
+# Share of the writers who are kept for the test, and the seed of their draw
+TEST_SHARE, TEST_SEED = 0.3, 0
+
+def with_split(
+    source:str|Path, # For errors
+    images:pd.DataFrame, # Table of images
+    share:float|None=TEST_SHARE, # Of the writers who are kept for the test, in (0,1); None: no split is made
+    seed:int=TEST_SEED
+)->pd.DataFrame: # The same; split is 'train' or 'test', by writer, unless the images had both already
+    "Keep some writers for the test"
+    if share is None or {'train','test'}<=set(images.split): return images
+    genuine = images[~images.forged].groupby('writer').size()
+    complete = np.intersect1d(genuine.index[genuine>1], images.writer[images.forged].unique())
+    if len(complete)<3: raise DataError(
+        f"{source}: {counted(len(complete), 'writer')} with two genuine signatures and a forgery at least; "
+        "expected 3 or more, some to train, some to validate, some to test")
+    n_test = min(len(complete)-2, max(1, round(share*len(complete))))
+    test = np.random.default_rng(seed).choice(complete, n_test, replace=False)
+    return images.assign(split=np.where(images.writer.isin(test), 'test', 'train'))
+
+# %% ../../nbs/core/layouts.ipynb #lay-dataset
+class DataSet(NamedTuple):
+    "A data set, and how its source was understood"
+    images:object # Table with the columns `COLUMNS`
+    pairs:object # Table: a, b (rows of images), label (1 = forged), split
+    words:list[str] # Lines for people
+
+def _kaggle_pairs(root, images):
+    "The pairs of train_data.csv and test_data.csv"
+    parts = []
+    for split in ('train','test'):
+        csv = root/f'{split}_data.csv'
+        pairs = read_pairs(csv, images[images.split==split])
+        check_polarity(csv, images, pairs)
+        parts.append(pairs.assign(split=split))
+    return pd.concat(parts, ignore_index=True)
+
+def _csv_pairs(csv, images):
+    "The pairs of a csv; those of a training and a test writer are left out"
+    pairs = read_pairs(csv, images)
+    check_polarity(csv, images, pairs)
+    split_a,split_b = (images.split[pairs[side]].to_numpy() for side in 'ab')
+    return pairs.assign(split=split_a)[split_a==split_b].reset_index(drop=True)
+
+def _all_pairs(images):
+    "All genuine and skilled pairs of every writer"
+    from siamese_sig.data import make_pairs # the lesson on pairs
+    pairs = make_pairs(images)
+    return pairs.assign(split=images.split[pairs.a].to_numpy())
+
+# %% ../../nbs/core/layouts.ipynb #lay-dataset2
+def _pairs_of(source, images):
+    "The pairs of a data set, and where they come from"
+    if os.path.isfile(source):
+        if next(csv_rows(source)).second is not None: return _csv_pairs(source, images), 'pairs as in the csv'
+    else:
+        root = data_root(source)
+        if any((root/name).exists() for name in PAIR_FILES): return _kaggle_pairs(root, images), ''
+    return _all_pairs(images), 'all genuine and skilled pairs of each writer'
+
+def read_data(
+    source:str|Path, # As for `read_source`
+    layout:str|None=None, # As for `read_source`
+    share:float|None=TEST_SHARE, # As for `with_split`
+    seed:int=TEST_SEED, # As for `with_split`
+    tell=lambda words: None # Called with lines on how the source was understood, as soon as they are known
+)->DataSet:
+    "Read the two tables of a data set"
+    found = read_source(source, layout)
+    tell(found.words)
+    _check_both_kinds(source, found.images)
+    images = with_split(source, found.images, share, seed)
+    pairs,told = _pairs_of(source, images)
+    words = [f"{told}: {len(pairs):,}"] if told else []
+    n_kept = images.writer[images.split=='test'].nunique()
+    if images is not found.images:
+        words.append(f"kept for the test: {counted(n_kept, 'writer')}, drawn with seed {seed}")
+    if words: tell(words)
+    return DataSet(images, pairs, found.words+words)
+
 def read_dataset(
-    root:str|Path # Folder in Kaggle's layout, with train_data.csv and test_data.csv
+    source:str|Path, # As for `read_source`
+    layout:str|None=None # As for `read_source`
 )->tuple[pd.DataFrame,pd.DataFrame]: # Images (see `read_images`) and pairs: a, b (rows of images), label, split
     "Read the two tables of a data set: its images and its pairs"
-    images = read_images(root)
-    pairs = []
-    for split in ('train','test'):
-        of_split = read_pairs(Path(root)/f'{split}_data.csv', images[images.split==split])
-        pairs.append(of_split.assign(split=split))
-    return images, pd.concat(pairs, ignore_index=True)
+    return read_data(source, layout)[:2]
+
+# %% ../../nbs/core/layouts.ipynb #lay-import
+def _new_names(images):
+    "A path below the new root for each image, and its name in the csv of pairs"
+    folder = images.writer+np.where(images.forged, '_forg', '')
+    number = images.groupby(['split','writer','forged']).cumcount()+1
+    suffix = images.path.map(lambda path: Path(path).suffix.lower())
+    name = folder+'/'+number.map('{:02}'.format)+suffix
+    return images.split+'/'+name, name
+
+def _copy_images(images, paths, root):
+    "Copy files to paths below a root"
+    for source,path in progress(list(zip(images.path, paths)), 'copying'):
+        (root/path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, root/path)
+
+def import_data(
+    source:str|Path, # As for `read_source`
+    dest:str|Path, # New folder
+    layout:str|None=None, # As for `read_source`
+    share:float=TEST_SHARE, # As for `with_split`
+    seed:int=TEST_SEED # As for `with_split`
+)->DataSet: # Of the source
+    "Copy a data set into Kaggle's layout"
+    check_vacant(dest)
+    data = read_data(source, layout, share, seed)
+    paths,names = _new_names(data.images)
+    with whole_folder(dest) as root:
+        _copy_images(data.images, paths, root)
+        for split in ('train','test'):
+            pairs = data.pairs[data.pairs.split==split]
+            a,b = (names[pairs[side]].to_numpy() for side in 'ab')
+            table = pd.DataFrame(dict(a=a, b=b, label=pairs.label.to_numpy()))
+            table.to_csv(root/f'{split}_data.csv', header=False, index=False)
+        pd.DataFrame(dict(path=paths, source=data.images.path)).to_csv(root/'sources.csv', index=False)
+    return data
 
 # %% ../../nbs/core/layouts.ipynb #0010a64c
 def embedded_data()->Path: # Root of a data set in Kaggle's layout

@@ -6,7 +6,7 @@
 from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
-__all__ = ['one_line', 'DataError', 'about', 'first_few', 'progress', 'quiet_stderr']
+__all__ = ['one_line', 'DataError', 'name_of', 'about', 'first_few', 'counted', 'progress', 'quiet_stderr']
 
 # %% ../../nbs/core/messages.ipynb #29045fe0
 import contextlib, os
@@ -24,13 +24,23 @@ class DataError(ValueError):
     "Bad input from outside: a file, a folder, a row. The message is one line and says what to do."
     def __str__(self): return one_line(super().__str__())
 
+# %% ../../nbs/core/messages.ipynb #msg-name
+def name_of(
+    image # A path, an open file, a picture of Pillow, an array
+)->str:
+    "How errors call an image"
+    if isinstance(image, (str, os.PathLike)): return str(image)
+    name = getattr(image, 'name', '') or getattr(image, 'filename', '')
+    return str(name) if name else 'the image'
+
 # %% ../../nbs/core/messages.ipynb #acee5874
 def about(
-    path:str|Path, # What the error is about
+    path, # What the error is about, see `name_of`
     error:DataError # May or may not name `path`
 )->DataError: # Names `path`
     "Put the name of a file before an error, unless the error names it already"
-    return error if one_line(path) in str(error) else DataError(f"{path}: {error}")
+    name = name_of(path)
+    return error if one_line(name) in str(error) else DataError(f"{name}: {error}")
 
 # %% ../../nbs/core/messages.ipynb #2ac14c44
 def first_few(
@@ -40,6 +50,15 @@ def first_few(
     "Name the first `n` items for an error message"
     shown = ', '.join(str(item) for item in items[:n])
     return f'{shown}, …' if len(items)>n else shown
+
+# %% ../../nbs/core/messages.ipynb #msg-counted
+def counted(
+    n:int,
+    noun:str, # For one
+    nouns:str='' # For more than one; with an s if not given
+)->str:
+    "A number with its noun"
+    return f"{n:,} {noun if n==1 else nouns or noun+'s'}"
 
 # %% ../../nbs/core/messages.ipynb #634d8470
 def progress(

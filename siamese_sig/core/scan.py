@@ -8,8 +8,8 @@ from __future__ import annotations # types are not looked up before anybody asks
 # %% auto #0
 __all__ = ['FULL_SCALES', 'MAX_OVERSHOOT', 'PHOTOMETRIC', 'MIN_CONTRAST_ON_WHITE', 'MAX_STROKE_SHARE', 'INSIDE_PERCENTILE',
            'MIN_DOT_CONTRAST', 'MIN_DOT_SHARE', 'MIN_DOTS', 'DITHER_BLUR', 'DOT_WINDOW', 'FIRST_BYTES', 'UTF8_MARK',
-           'HEAD_BYTES', 'PDF_JUNK', 'ADVICE', 'KIND_OF_SUFFIX', 'EXPECTED', 'IMAGE_FORMATS', 'MAX_PIXELS',
-           'SUBFILE_TYPE', 'DNG_VERSION', 'read_rgb', 'scan_pixels']
+           'HEAD_BYTES', 'PDF_JUNK', 'ADVICE', 'KIND_OF_SUFFIX', 'EXPECTED', 'IMAGE_FORMATS', 'EXTRA_FORMATS',
+           'MAX_PIXELS', 'SUBFILE_TYPE', 'DNG_VERSION', 'PDF_SCALE', 'read_rgb', 'scan_pixels']
 
 # %% ../../nbs/core/scan.ipynb #59be592b
 import contextlib, io, os, re, warnings
@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from scipy import ndimage
 
-from .messages import DataError
-from .files import check_file
+from .messages import DataError, name_of
+from .files import check_file, split_page
 from .settings import INPUT_SIZES
 
 # %% ../../nbs/core/scan.ipynb #f43e86cc
@@ -284,14 +284,20 @@ def _other_kind(
 # behind the first, begins like a JPEG and is read as one.
 IMAGE_FORMATS = ('PNG','JPEG','TIFF','BMP','WEBP','GIF')
 
+# Kinds that need a library: kind -> (what it is, extra of this package, what to do without)
+EXTRA_FORMATS = {
+    'PDF': ('a PDF', 'pdf', 'save the page as PNG (300 dpi)'),
+    'HEIC': ('a HEIC photograph', 'heic', "choose JPEG on the phone ('Most compatible')"),
+}
+
 def _readable_kind(file, name)->str:
-    "Which of `IMAGE_FORMATS` an open file begins like; a `DataError` for all other files"
+    "Which of `IMAGE_FORMATS` or `EXTRA_FORMATS` an open file begins like; a `DataError` for all other files"
     file.seek(0)
     head = file.read(HEAD_BYTES)
     if not head: raise DataError(f"{name}: not a readable image (the file is empty); {EXPECTED}, "
                                  "copy or scan it again")
     kind = _kind_of_file(head)
-    if kind not in IMAGE_FORMATS: raise _other_kind(name, kind)
+    if kind not in (*IMAGE_FORMATS, *EXTRA_FORMATS): raise _other_kind(name, kind)
     return kind
 
 # %% ../../nbs/core/scan.ipynb #2d6b7e91
@@ -318,20 +324,60 @@ def _check_no_raw_file(image:Image.Image, name):
     tags = getattr(image, 'tag_v2', {})
     if DNG_VERSION in tags or tags.get(SUBFILE_TYPE, 0)&1: raise _other_kind(name, 'RAW')
 
+# %% ../../nbs/core/scan.ipynb #scan-upright
+def _upright_rgb(image:Image.Image)->np.ndarray: # Shape (H,W,3), uint8
+    "An opened image, upright and as dark ink on white paper"
+    _turn_upright(image)
+    rgb = _rgb_on_white(image)
+    return np.array(_without_dither(rgb) if image.mode in ('1','P','PA') else rgb)
+
+# %% ../../nbs/core/scan.ipynb #scan-extra
+PDF_SCALE = 300/72 # Pixels a point, which is 1/72 inch
+
+def _needs(kind, name):
+    "The `DataError` that names the library for a kind in `EXTRA_FORMATS`"
+    what,extra,otherwise = EXTRA_FORMATS[kind]
+    return DataError(f"{name}: {what}; to read it: pip install 'siamese_sig[{extra}]', or {otherwise}")
+
+def _pdf_page(
+    file, # An open file
+    page:int, # Counted from 1; 0: the first
+    name # For errors
+)->Image.Image:
+    "Draw a page of a PDF"
+    try: import pypdfium2
+    except ModuleNotFoundError: raise _needs('PDF', name) from None
+    with contextlib.closing(pypdfium2.PdfDocument(file.read())) as document:
+        n_pages = len(document)
+        if page>n_pages: raise DataError(f"{name}: the PDF has {n_pages} pages; expected #1 to #{n_pages}")
+        sheet = document[max(page, 1)-1]
+        width,height = sheet.get_size()
+        scale = min(PDF_SCALE, (MAX_PIXELS/2/width/height)**0.5)
+        return sheet.render(scale=scale).to_pil()
+
+def _open_picture(file, kind, page, name):
+    "An open picture of Pillow"
+    file.seek(0)
+    if kind=='PDF': return _pdf_page(file, page, name)
+    if kind!='HEIC': return Image.open(file, formats=(kind,))
+    try: import pillow_heif
+    except ModuleNotFoundError: raise _needs('HEIC', name) from None
+    pillow_heif.register_heif_opener()
+    return Image.open(file, formats=('HEIF',))
+
 # %% ../../nbs/core/scan.ipynb #fa49e16a
 def _decode(
     file, # An open file
     kind:str, # From `_readable_kind`
-    name # For errors
+    name, # For errors
+    page:int=0 # Of a PDF
 )->np.ndarray: # RGB, shape (H,W,3), uint8
     "Decode an image"
     try:
-        with warnings.catch_warnings(action='ignore'), Image.open(file, formats=(kind,)) as image:
+        with warnings.catch_warnings(action='ignore'), _open_picture(file, kind, page, name) as image:
             _check_one_picture(image, name)
             _check_no_raw_file(image, name)
-            _turn_upright(image)
-            rgb = _rgb_on_white(image)
-            return np.array(_without_dither(rgb) if image.mode in ('1','P','PA') else rgb)
+            return _upright_rgb(image)
     except DataError: raise
     except (MemoryError, Image.DecompressionBombError): raise DataError(
         f"{name}: too many pixels; expected at most {MAX_PIXELS:,}, "
@@ -340,20 +386,46 @@ def _decode(
         f"{name}: not a readable image (a {kind} file that is damaged, cut short or of a rare "
         f"kind); {EXPECTED}, copy it again or save it as PNG") from None
 
+# %% ../../nbs/core/scan.ipynb #scan-memory
+def _array_picture(values):
+    "A picture of Pillow from an array"
+    is_picture = values.ndim==2 or values.ndim==3 and values.shape[2] in (3,4)
+    if not is_picture or not values.size: raise DataError(
+        f"the array has shape {values.shape}; expected (height, width), or with 3 or 4 channels at the end")
+    if values.dtype==bool: values = values*np.uint8(255)
+    if values.dtype.kind=='f' and np.isfinite(values).all() and 0<=values.min() and values.max()<=1:
+        values = (255*values).round().astype('uint8')
+    if values.dtype!=np.uint8: raise DataError(
+        f"the array holds {values.dtype} from {values.min():.4g} to {values.max():.4g}; "
+        "expected uint8, or fractions from 0 to 1")
+    return Image.fromarray(np.ascontiguousarray(values))
+
+def _in_memory(
+    image:Image.Image|np.ndarray # Dark ink on light paper
+)->np.ndarray: # RGB, shape (H,W,3), uint8
+    "What `read_rgb` makes of an image that was read already"
+    picture = _array_picture(image) if isinstance(image, np.ndarray) else image.copy()
+    if max(picture.size)<1: raise DataError(f"{name_of(image)}: no pixels; expected a picture")
+    _check_one_picture(picture, name_of(image))
+    return _upright_rgb(picture)
+
 # %% ../../nbs/core/scan.ipynb #scan-read
 def _open_file(path):
     "Open a file for reading, or pass on content that is open already"
     if not isinstance(path, (str,os.PathLike)): return contextlib.nullcontext(path)
-    if not os.path.lexists(path): raise DataError(f"{path}: no such image")
-    return open(check_file(path), 'rb')
+    file,_ = split_page(path)
+    if not os.path.lexists(file): raise DataError(f"{path}: no such image")
+    return open(check_file(file), 'rb')
 
 def read_rgb(
-    path:str|Path|io.BytesIO # An image file, or its content
+    path:str|Path|io.BytesIO|Image.Image|np.ndarray # An image file or its content, or what was read of it
 )->np.ndarray: # RGB, shape (H,W,3), uint8
     "Read an image: upright, dark ink on white paper, without transparency, 8 bits a channel"
-    name = path if isinstance(path, (str,os.PathLike)) else getattr(path, 'name', 'image')
+    if isinstance(path, (Image.Image, np.ndarray)): return _in_memory(path)
+    name = name_of(path)
+    _,page = split_page(path) if isinstance(path, (str,os.PathLike)) else ('', 0)
     try:
-        with _open_file(path) as file: return _decode(file, _readable_kind(file, name), name)
+        with _open_file(path) as file: return _decode(file, _readable_kind(file, name), name, page)
     except OSError as error: # the disk or its permissions: Pillow's own errors end in `_decode`
         reason = error.strerror or type(error).__name__
         raise DataError(f"{name}: cannot be read ({reason})") from None

@@ -132,8 +132,9 @@ def original(
 @dataclass
 class RunConfig:
     "What `config.json` of a run holds"
-    data:str # Folder of the data set
+    data:str # Folder or csv of the data set
     settings:Settings
+    layout:str|None = None # How to read a folder that could mean two things (core/folders)
     data_fingerprint:str = '' # Of the images and pairs in use, wherever the folder is
     backend:str = 'tensorflow' # Of Keras
     devices:int|None = None # Devices that share a batch; None: one

@@ -6,10 +6,10 @@
 from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
-__all__ = ['toy_image', 'toy_data', 'few_writers', 'leaky_data', 'example_inks']
+__all__ = ['toy_image', 'toy_data', 'few_writers', 'leaky_data', 'example_inks', 'benchmark_rows']
 
 # %% ../../nbs/core/toys.ipynb #9529d867
-import shutil
+import json, shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,3 +102,15 @@ def example_inks(
         rows += [*images.index[~images.forged][:3], *images.index[images.forged][:1]]
     inks = [preprocess(path, 'ink', size)[...,0] for path in table.path[rows]]
     return np.stack(inks), table.writer[rows].to_numpy(), table.forged[rows].to_numpy()
+
+# %% ../../nbs/core/toys.ipynb #toy-bench
+def benchmark_rows(
+    name:str, # Of a file in benchmarks/results, without its ending
+    folder:Path|None=None # Where to look, and in the folders above; None: here
+): # The table of its rows; None if there is no such file
+    "Read the rows that a benchmark wrote"
+    import pandas as pd
+    here = Path(folder or Path.cwd())
+    files = [place/'benchmarks/results'/f'{name}.json' for place in (here, *here.parents)]
+    found = [file for file in files if file.is_file()]
+    return pd.DataFrame(json.loads(found[0].read_text(encoding='utf-8'))['rows']) if found else None
