@@ -44,6 +44,7 @@ def _list_folder(folder):
         if entry.is_dir(): folders.append(entry.name)
         elif entry.is_file() and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES: images.append(entry.name)
         else: others.append(entry.name)
+    folders.sort(key=lambda name: name.lower().startswith('test')) # training data first
     return images, others, folders
 
 # %% ../../nbs/core/folders.ipynb #fol-walk
