@@ -525,8 +525,8 @@ def test_a_network(people, people_few, tmp_path):
 
 @needs_ray
 def test_ray_is_quiet(people_few, tmp_path):
-    "As a user sees it: one line, nothing of Ray's; a cluster that is not there is one line too"
+    "As a user sees it: how the folder was understood and the result, nothing of Ray's; a cluster that is not there is one line too"
     _, out, err = process("enrol", people_few, "--out", tmp_path/"x", "--engine", "ray", "--workers", 1, code=0)
-    assert "25 signatures of 5 writers" in out and len(out.splitlines()) == 1, out
+    assert "25 signatures of 5 writers" in out and len(out.splitlines()) == 2, out
     assert all(line.startswith("left out: ") for line in err.replace("\r", "\n").split("\n") if line.strip() and "%|" not in line), err
     assert "cannot be used" in process("enrol", people_few, "--out", tmp_path/"y", "--engine", "ray", "--address", "127.0.0.1:1", code=2)[2]

@@ -309,7 +309,7 @@ def test_odd_names(tmp_path):
     (root/"李/gone.png").symlink_to(root/"nowhere.png")
     (root/"copy").symlink_to(root/"Иван Петров")
     images = read_signatures(root)
-    assert sorted(images.writer) == sorted(["Иван Петров", "O'Brien, Pat (2)", "李", "copy"])
+    assert set(images.writer) == {"Иван Петров", "O'Brien, Pat (2)", "李", "copy"}
     _, out, err = cli("enrol", root, "--out", tmp_path/"refs.parquet", code=0)
     assert "4 signatures of 4 writers" in out and "gone.png" in err
     if os.geteuid():  # root reads everything

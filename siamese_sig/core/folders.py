@@ -32,6 +32,11 @@ class ImageFolder(NamedTuple):
     images:list[str] # Names
     others:list[str] # Names of other files
 
+def _is_folder(entry):
+    "Is an entry of a folder a folder itself? A link that leads in a circle is none"
+    try: return entry.is_dir()
+    except OSError: return False
+
 def _list_folder(folder):
     "Names of the images, of the other files and of the folders in a folder"
     images,others,folders = [], [], []
@@ -41,8 +46,8 @@ def _list_folder(folder):
         raise DataError(f"{folder}: cannot be read ({e.strerror}); make it readable or move it away") from None
     for entry in entries:
         if entry.name.startswith('.') or entry.name.lower() in SYSTEM_FILES or left_over(entry.name): continue
-        if entry.is_dir(): folders.append(entry.name)
-        elif entry.is_file() and Path(entry.name).suffix.lower() in IMAGE_SUFFIXES: images.append(entry.name)
+        if _is_folder(entry): folders.append(entry.name)
+        elif Path(entry.name).suffix.lower() in IMAGE_SUFFIXES: images.append(entry.name)
         else: others.append(entry.name)
     folders.sort(key=lambda name: name.lower().startswith('test')) # training data first
     return images, others, folders
