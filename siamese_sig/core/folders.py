@@ -46,7 +46,8 @@ def _list_folder(folder):
         raise DataError(f"{folder}: cannot be read ({e.strerror}); make it readable or move it away") from None
     for entry in entries:
         if entry.name.startswith('.') or entry.name.lower() in SYSTEM_FILES or left_over(entry.name): continue
-        if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES: images.append(entry.name) # what is none is told when it is read
+        # what is named like an image and is none is told when it is read
+        if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES: images.append(entry.name)
         elif _is_folder(entry): folders.append(entry.name)
         else: others.append(entry.name)
     folders.sort(key=lambda name: name.lower().startswith('test')) # training data first
