@@ -68,9 +68,9 @@ def walk_images(
     for name in folders: yield from walk_images(root, (*parts, name), (*above, identity))
 
 # %% ../../nbs/core/folders.ipynb #fol-top
-def _is_heap(folder, names):
+def _is_heap(stems, read=read_file_name):
     "Do names of files say that a folder holds signatures of several writers?"
-    return len({name.writer for name in map(read_file_name, names) if name.writer})>1
+    return len({name.writer for name in map(read, stems) if name.writer})>1
 
 def _holds_one_writer(folder):
     "Is this the folder of a single writer, with images or with folders such as genuine/ and forged/ in it?"
@@ -78,7 +78,7 @@ def _holds_one_writer(folder):
     kinds = [name for name in folders if kind_of_folder(name) is not None]
     if len(kinds)<len(folders): return False
     stems = [Path(name).stem for kind in kinds for name in _list_folder(folder/kind)[0]]
-    return not _is_heap(folder, stems) and not (kinds and any(map(numbered_writer, stems)))
+    return not _is_heap(stems) and not (kinds and any(map(numbered_writer, stems)))
 
 def data_root(
     source:str|Path # Folder
@@ -178,10 +178,10 @@ def read_path(
 class _Survey:
     "What a walk has seen"
     def __init__(self):
-        self.forms,self.marks,self.splits = Counter(), Counter(), Counter() # images
+        self.forms,self.marks = Counter(), Counter() # images
         self.example = {} # form or mark -> path of an image
         self.writers,self.letters = set(), {} # plain folders; writer before a letter -> folder
-        self.heaps = [] # plain folders with names of several writers
+        self.heaps = [] # folders of a writer with names of several writers in them
         self.others = [] # paths of files that are no images
 
     def count(self, counter, key, path):
@@ -194,12 +194,15 @@ class _Survey:
         self.others += ['/'.join((*folder.parts, name)) for name in folder.others if name not in PAIR_FILES]
         for name in folder.images:
             path,reading = '/'.join((*folder.parts, name)), read_path(folder.parts, name)
-            self.splits[reading.split] += 1
             depth = sum(kind_of_folder(part) is None for part in _split_of(folder.parts)[1])
             form = 'deep' if depth>1 else reading.form if reading.writer else f'nameless {reading.form}'
             self.count(self.forms, form, path)
             if form=='plain': self.count(self.marks, _mark_of(Path(name).stem, reading.writer), path)
-        if folder.images and form=='plain': self._add_plain(folder)
+        if not folder.images: return
+        stems = [Path(name).stem for name in folder.images]
+        is_heap = form=='plain' and _is_heap(stems) or form=='inside' and _is_heap(stems, _any_name)
+        if is_heap: self.heaps.append('/'.join(folder.parts))
+        if form=='plain': self._add_plain(folder)
 
     def _add_plain(self, folder):
         "The name of a folder that says only whose it is, or nothing at all"
@@ -208,7 +211,6 @@ class _Survey:
             self.letters[name.writer] = folder.parts[-1]
             self.example.setdefault('letter', '/'.join((*folder.parts, folder.images[0])))
         else: self.writers.add(folder.parts[-1])
-        if _is_heap(folder, [Path(image).stem for image in folder.images]): self.heaps.append('/'.join(folder.parts))
 
 # %% ../../nbs/core/folders.ipynb #fol-mark
 def _mark_of(
@@ -245,7 +247,7 @@ def _check_one_form(root, survey):
 # %% ../../nbs/core/folders.ipynb #fol-decide2
 def _writer_rule(root, survey):
     "Who says whose it is: folders or names"
-    if 'deep' in survey.forms: 
+    if 'deep' in survey.forms:
         *_,outer,inner,_ = survey.example['deep'].split('/')
         raise DataError(
             f"{root}: images lie two folders deep ({survey.example['deep']}); is the writer {outer}, "

@@ -20,12 +20,12 @@ from typing import NamedTuple
 import lazy_loader, numpy as np
 
 from .messages import DataError, counted, first_few, progress
-from .files import asset, check_file, check_vacant, file_sha256, whole_folder
+from .files import asset, check_file, check_vacant, file_sha256, split_page, whole_folder
 from .tables import (
     FIRST_NAMES, FORGED_NAMES, GENUINE_NAMES, IMAGE_NAMES, LABEL_NAMES, SECOND_NAMES, WRITER_NAMES,
     find_column, read_label, read_rows)
 from .folders import (
-    FORMS, IMAGE_SUFFIXES, PAIR_FILES, ImageFolder, data_root, understand, understand_folders)
+    FORMS, IMAGE_SUFFIXES, PAIR_FILES, SPLIT_FOLDERS, ImageFolder, data_root, understand, understand_folders)
 from .unzip import unzip
 from .cache import cache_dir
 
@@ -137,9 +137,16 @@ def _label_in(csv, columns, line, fields):
     raise DataError(f"{csv}, line {line}: label {text!r}; expected 0 or genuine, 1 or forged "
                     "(true and false only in a column called forged or genuine)")
 
+def _split_in(csv, columns, line, fields):
+    "The split of a row, '' if there is no such column"
+    if columns.split is None: return ''
+    text = fields[columns.split]
+    if text.lower() in SPLIT_FOLDERS: return SPLIT_FOLDERS[text.lower()]
+    raise DataError(f"{csv}, line {line}: split {text!r}; expected train or test")
+
 def _beside(csv, name):
     "The path of a file that a csv names"
-    return os.path.join(os.path.dirname(csv), name.replace('\\', '/'))
+    return os.path.abspath(os.path.join(os.path.dirname(csv), name.replace('\\', '/')))
 
 def _read_image_csv(csv):
     "The images of a csv with a row an image"
@@ -148,14 +155,13 @@ def _read_image_csv(csv):
         f"{csv}: found {', '.join(columns.titles)}; expected {EXPECTED_COLUMNS}")
     paths = [_beside(csv, fields[columns.first]) for _,fields in rows]
     _check_present(csv, paths)
-    split = (lambda fields: fields[columns.split].lower()) if columns.split is not None else lambda fields: ''
-    images = _image_table([(path, fields[columns.writer], bool(_label_in(csv, columns, line, fields)), split(fields))
-                           for path,(line,fields) in zip(paths, rows)])
+    images = _image_table([(path, fields[columns.writer], bool(_label_in(csv, columns, line, fields)),
+                            _split_in(csv, columns, line, fields)) for path,(line,fields) in zip(paths, rows)])
     return Source(images, [f"{csv}: a csv with a row an image", *_counts_in_words(images)])
 
 def _check_present(csv, paths):
     "A `DataError` if files that a csv names are not there"
-    missing = [path for path in dict.fromkeys(paths) if not os.path.isfile(path)]
+    missing = [path for path in dict.fromkeys(paths) if not os.path.isfile(split_page(path)[0])]
     if missing: raise DataError(f"{csv}: {len(missing)} of its images are missing on disk ({first_few(missing)}); "
                                 "expected paths relative to the csv")
 
@@ -350,7 +356,7 @@ def _paired_paths(csv):
     "The images of a csv of pairs"
     columns,rows = _pair_rows(csv)
     names = dict.fromkeys(fields[side] for _,fields in rows for side in (columns.first, columns.second))
-    paths = [os.path.normpath(_beside(csv, name)) for name in names]
+    paths = [_beside(csv, name) for name in names]
     _check_present(csv, paths)
     return list(dict.fromkeys(paths))
 
