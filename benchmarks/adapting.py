@@ -1,6 +1,6 @@
 """What writers of one's own add to the bundled verifier: adapted to all training writers, to six of them, and fitted from scratch.
 
-Example: python benchmarks/adapting.py sign_data
+Example: python benchmarks/adapting.py sign_data benchmarks/results/adapting.json
 
 Spaces are whitened, and the network of points is taught (25 steps a writer), by the writers that are not test writers, and
 measured once on the test writers. From scratch: spaces, network of points (as many steps) and weights from those writers alone,
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from common import write_results
 
 from siamese_sig.core.files import ASSETS
 from siamese_sig.data import make_pairs
@@ -23,6 +25,7 @@ from siamese_sig.verifier.matchers import EvidenceMatcher, file_features
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path, help="json")
     parser.add_argument("--draws", type=int, default=10, help="of six writers")
     args = parser.parse_args()
     matcher = EvidenceMatcher(ASSETS/"verifier"/"evidence.npz")
@@ -57,18 +60,23 @@ def main():
     lessons = make_lessons(features[0], own.writer.to_numpy(), own.forged.to_numpy())
     people, rng = np.unique(own.writer), np.random.default_rng(0)
     zero, rates = measure(matcher.evidence)
-    print(f"{len(people)} writers to adapt to, {len(np.unique(writer))} test writers, {len(a)} pairs\n\n| weights | 1 reference | less than zero-shot | 5 | 10 |\n|---|---|---|---|---|")
+    rows = []
+
+    def note(*cells):
+        rows.append(dict(zip(("weights", "one", "gained", "five", "ten"), cells)))
+        print(rows[-1], flush=True)
 
     def row(name, score, rates):
         low, high = writer_bootstrap(score, forged, writer[a])
         both = np.stack([score, zero], 1)
         resample = np.random.default_rng(0)
-        rows, change = {w: np.flatnonzero(writer[a] == w) for w in np.unique(writer)}, []
+        own_pairs, change = {w: np.flatnonzero(writer[a] == w) for w in np.unique(writer)}, []
         for _ in range(1000):
-            some = np.concatenate([rows[w] for w in resample.choice(list(rows), len(rows))])
+            some = np.concatenate([own_pairs[w] for w in resample.choice(list(own_pairs), len(own_pairs))])
             change.append(eer(both[some, 1], forged[some])[0] - eer(both[some, 0], forged[some])[0])
         gain = np.quantile(change, (.025, .975))*100
-        print(f"| {name} | {rates[0]:.1f} [{100*low:.1f}, {100*high:.1f}] | {100*(eer(zero, forged)[0]) - rates[0]:.1f} [{gain[0]:.1f}, {gain[1]:.1f}] | {rates[1]:.1f} | {rates[2]:.1f} |", flush=True)
+        note(name, f"{rates[0]:.1f} [{100*low:.1f}, {100*high:.1f}]", f"{100*(eer(zero, forged)[0]) - rates[0]:.1f} [{gain[0]:.1f}, {gain[1]:.1f}]",
+             f"{rates[1]:.1f}", f"{rates[2]:.1f}")
 
     row("zero-shot: as shipped", zero, rates)
     row(f"adapted to {len(people)} writers", *measure(adapted(people)))
@@ -77,7 +85,10 @@ def main():
     for name, fit in (("adapted to", adapted), ("from scratch on", scratch)):
         found = np.array([measure(fit(some))[1] for some in draws])
         mean, low, high = found.mean(0), found.min(0), found.max(0)
-        print(f"| {name} 6 writers, mean of {len(draws)} draws (least, most) | " + " | ".join(f"{mean[i]:.1f} ({low[i]:.1f}, {high[i]:.1f})" if i >= 0 else f"{rates[0]-mean[0]:.1f}" for i in (0, -1, 1, 2)) + " |", flush=True)
+        one, five, ten = (f"{mean[i]:.1f} ({low[i]:.1f}, {high[i]:.1f})" for i in range(3))
+        note(f"{name} 6 writers, mean of {len(draws)} draws (least, most)", one, f"{rates[0]-mean[0]:.1f}", five, ten)
+    write_results(args.out, "sign_data, learned from people of 001-048, measured on 049-069", verifier=matcher.fingerprint,
+                  adapt_writers=len(people), test_writers=len(np.unique(writer)), pairs=len(a), rows=rows)
 
 
 if __name__ == "__main__":

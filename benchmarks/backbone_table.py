@@ -1,6 +1,6 @@
-"""The five backbones under both splits, with both inputs: accuracy and EER on a data set's test pairs, as Markdown.
+"""The five backbones under both splits, with both inputs: accuracy and EER on a data set's test pairs.
 
-Example: KERAS_HOME=... python benchmarks/backbone_table.py sign_data runs/table
+Example: KERAS_HOME=... python benchmarks/backbone_table.py sign_data runs/table benchmarks/results/backbones.json
 
 Networks with ImageNet weights at hand are frozen, the original notebook's way, and so are those without (random weights, labelled so):
 a random encoder is the floor of what its architecture gives. custom_cnn is trained whole. A run whose metrics.json is
@@ -10,6 +10,8 @@ rows; "stand-in": the published table was made with ImageNet weights that had be
 import argparse
 import json
 from pathlib import Path
+
+from common import write_results
 
 from siamese_sig.evaluate import evaluate_run
 from siamese_sig.core.settings import original
@@ -39,24 +41,23 @@ def measure(data, out, name, split, reads, seed):
     return json.loads((run/"metrics.json").read_text())
 
 
-def cell(value, interval):
-    return f"{100*value:.1f} [{100*interval[0]:.1f}, {100*interval[1]:.1f}]"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("runs", type=Path, help="folder of the runs")
+    parser.add_argument("out", type=Path, help="json")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    print("| backbone | split | sees | pixels | accuracy at 0.5, % | EER, % |\n|---|---|---|---|---|---|", flush=True)
+    rows = []
     for name in ROWS:
         for reads in INPUTS:
             for split in SPLITS:
-                m = measure(args.data, args.out, name, split, reads, args.seed)
+                m = measure(args.data, args.runs, name, split, reads, args.seed)
                 h, w = ROWS[name]["sizes"][INPUTS[::-1].index(reads)]
-                print(f"| {name} | {split} | {reads} | {h} × {w} | "
-                      f"{cell(m['accuracy'], m['accuracy_interval'])} | {cell(m['eer'], m['eer_interval'])} |", flush=True)
+                rates = {k: m[k] for k in ("accuracy", "accuracy_interval", "eer", "eer_interval")}
+                rows.append(dict(backbone=name, split=split, input=reads, pixels=f"{h} × {w}", **rates))
+                print(rows[-1], flush=True)
+    write_results(args.out, "sign_data, 5,748 test pairs of 049-069", rows=rows)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"What the benchmarks share: medians, the machine, a table that remembers"
+"What the benchmarks share: medians, the machine, a table that remembers, result files"
+import datetime
 import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+from siamese_sig.core.files import write_whole
 
 
 def median_time(work, *args, repeats=3):
@@ -32,3 +37,17 @@ def row(name, ours, reference, ratio):
     if file := os.environ.get("BENCHMARK_ROWS"):
         with open(file, "a") as f:
             f.write(json.dumps([name, ours, reference, ratio]) + "\n")
+
+
+def command_line():
+    "The command of this process, without the folders of this machine"
+    words = [Path(word).name if Path(word).is_absolute() or word.startswith("..") else word for word in sys.argv[1:]]
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
+
+
+def write_results(path, data, **found):
+    "Write what a benchmark found as JSON; its first lines say by which command, on what data, at which commit and when"
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    head = dict(command=command_line(), data=data, commit=git.stdout.strip(), date=str(datetime.date.today()))
+    text = json.dumps({**head, **found}, indent=1, ensure_ascii=False) + "\n"
+    write_whole(Path(path), lambda p: p.write_text(text, encoding="utf-8"))

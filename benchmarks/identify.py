@@ -7,14 +7,12 @@ rank-5 rates with Wilson's 95 % intervals, by the bundled evidence and by the bu
 names, which is easier than real life.
 """
 import argparse
-import json
-from datetime import date
 from pathlib import Path
 
 import numpy as np
+from common import write_results
 from scipy.stats import binomtest
 
-from siamese_sig.core.files import write_whole
 from siamese_sig.core.layouts import embedded_data, read_images
 from siamese_sig.core.messages import progress
 from siamese_sig.verifier.matchers import file_features
@@ -53,8 +51,7 @@ def main():
                 interval = list(binomtest(right, len(rank)).proportion_ci(method="wilson"))
                 rows.append(dict(model=name, references=k, rank=limit, right=right, questions=len(rank), rate=right/len(rank), interval=interval))
                 print(rows[-1], flush=True)
-    found = dict(date=str(date.today()), command="python benchmarks/identify.py benchmarks/results/identify.json", rows=rows)
-    write_whole(args.out, lambda p: p.write_text(json.dumps(found, indent=1)))
+    write_results(args.out, "the 60 embedded people (synthetic)", rows=rows)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ again. Measured on 049-069 by the protocol of benchmarks/sets.py: one and five r
 (95 %) from resampling writers. These writers are for a last measurement: look once.
 """
 import argparse
-import json
-from datetime import date
 from pathlib import Path
 
+from common import write_results
 from sets import GENUINE, PEOPLE, RANDOM, SKILLED, RealSet
 
-from siamese_sig.core.files import write_whole
 from siamese_sig.core.settings import Settings, original
 from siamese_sig.evaluate import calibrate_run, eer, writer_bootstrap
 from siamese_sig.train import train_run
@@ -64,8 +62,7 @@ def main():
             (rate, interval), (strangers, _) = rates(table, SKILLED), rates(table, RANDOM)
             rows.append(dict(rung=name, references=k, eer=rate, interval=interval, random=strangers))
             print(f"{name}, {k}: {100*rate:.1f} {[round(100*x, 1) for x in interval]}, strangers {100*strangers:.1f}", flush=True)
-    found = dict(people=people, date=str(date.today()), command="python benchmarks/ladder.py sign_data runs/ladder benchmarks/results/ladder.json", rows=rows)
-    write_whole(args.out, lambda p: p.write_text(json.dumps(found, indent=1)))
+    write_results(args.out, f"sign_data, people {people[0]:03}-{people[1]:03}", people=people, rows=rows)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,14 @@ best epoch, average), from synthetic weights and, for comparison, from random on
 the half itself are measured by the protocol of benchmarks/sets.py. Writers 049-069 are not touched.
 """
 import argparse
-import json
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common import write_results
 from sets import PEOPLE, RealSet
 
-from siamese_sig.core.files import write_whole
 from siamese_sig.core.layouts import read_signatures
 from siamese_sig.core.settings import LOSS_NAMES, Settings
 from siamese_sig.data import make_pairs
@@ -83,8 +81,7 @@ def main():
             rows.append(dict(start=start, loss=loss, references=k, forgeries=name, eer=eer(part.score.to_numpy(), forged)[0],
                              interval=writer_bootstrap(part.score.to_numpy(), forged, part.person, repeats=300)))
             print(rows[-1], flush=True)
-    found = dict(date=str(date.today()), command="python benchmarks/losses.py sign_data runs/losses benchmarks/results/losses.json", rows=rows)
-    write_whole(args.out, lambda p: p.write_text(json.dumps(found, indent=1)))
+    write_results(args.out, "sign_data, people 001-048 in two halves, the one measured by what learned on the other", rows=rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What another scan costs the bundled verifier: resolution, focus, compression, grain, tilt, as Markdown.
+"""What another scan costs the bundled verifier: resolution, focus, compression, grain, tilt.
 
-Example: python benchmarks/scans.py sign_data
+Example: python benchmarks/scans.py sign_data benchmarks/results/scans.json
 
 One reference, some of the pairs of writers up to `--last`, skilled forgeries. Both images are scanned otherwise, or only the
 questioned one. EER in %; FAR and FRR at the shipped threshold.
@@ -10,6 +10,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from common import write_results
 from joblib import Parallel, delayed
 from PIL import Image, ImageFilter
 
@@ -62,6 +63,7 @@ def rescanned(paths, name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path, help="json")
     parser.add_argument("--last", type=int, default=48, help="number of the last writer")
     parser.add_argument("--pairs", type=int, default=2500)
     args = parser.parse_args()
@@ -71,16 +73,19 @@ def main():
     a, b, forged = pairs.a.to_numpy(), pairs.b.to_numpy(), pairs.label.to_numpy() == 1
     verifier = Verifier.load()
     threshold = verifier.references["1"]["thresholds"]["balanced"]
-    plain = None
-    print(f"{len(pairs)} pairs of {images.writer.nunique()} writers\n\n| scans | both: EER; FAR, FRR | questioned only |\n|---|---|---|")
+    plain, rows = None, []
     for name in SCANS:
         features = rescanned(images.path.tolist(), name)
         plain = features if plain is None else plain
-        cells = []
-        for references in (features, plain):
+        row = dict(scans=name)
+        for changed, references in dict(both=features, questioned=plain).items():
             score = verifier.matcher.compare(np.concatenate([references, features]), a, b+len(features))
-            cells.append(f"{100*eer(score, forged)[0]:.1f}; " + ", ".join(f"{100*rate:.1f}" for rate in far_frr(score, forged, threshold)))
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+            far, frr = far_frr(score, forged, threshold)
+            row[changed] = dict(eer=eer(score, forged)[0], far=far, frr=frr)
+        rows.append(row)
+        print(row, flush=True)
+    write_results(args.out, f"sign_data, {len(pairs)} pairs of {images.writer.nunique()} people, 001-{args.last:03}",
+                  verifier=verifier.matcher.fingerprint, rows=rows)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ genuine signature of each other person (random forgeries). EER in %, intervals (
 the thresholds that the verifier brings along. Every number goes to the file, and tables to the screen.
 """
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common import write_results
 
-from siamese_sig.core.files import write_whole
 from siamese_sig.core.ink import Doubt, SeenInk
 from siamese_sig.core.layouts import read_signatures
 from siamese_sig.core.settings import OPERATING_POINTS
@@ -204,7 +203,7 @@ def main():
     found["pens"] = by_pens(sets)
     threshold = verifier.references["1"]["thresholds"]["balanced"]
     found["changed"] = {name: changed_ink(one, threshold) for name, one in sets.items()}
-    write_whole(args.out, lambda p: p.write_text(json.dumps(found, indent=1)))
+    write_results(args.out, "sign_data, phone and pens; the numbers of their people stand under people", **found)
     show(found)
 
 

@@ -1,4 +1,5 @@
-"""Build the site without Quarto and check it: pages, headings, figures, links and anchors, colours, the sidebar, written files.
+"""Build the site without Quarto and check it: pages, headings, figures, links and anchors, colours, the sidebar, written files, and
+that every number in the prose is the measured one (scripts/numbers_in_prose.py).
 
 The notebooks are processed as nbdev does for Quarto, then written to _docs as HTML that looks much like Quarto's: the same pages
 under the same names, sidebar, previous and next, light and dark. Needs `pip install -e '.[dev]'`. Open _docs/index.html.
@@ -22,6 +23,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 import colab_check
+import numbers_in_prose
 import readme
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +90,10 @@ def output(out, cell_options, md):
     if "image/png" in data:
         alt, cap = (html.escape(str(cell_options.get(k, "")), quote=True) for k in ("fig-alt", "fig-cap"))
         caption = f"<figcaption>{cap}</figcaption>" if cap else ""
-        return f'<figure class="cell-output-display"><img src="data:image/png;base64,{data["image/png"].strip()}" alt="{alt}">{caption}</figure>'
+        width = out.get("metadata", {}).get("image/png", {}).get("width")
+        size = f' width="{width}"' if width else ""
+        picture = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{alt}"{size}>'
+        return f'<figure class="cell-output-display">{picture}{caption}</figure>'
     if "text/markdown" in data:
         return md(re.sub(r"\)\{[^}]*\}", ")", data["text/markdown"]))
     if "text/html" in data:
@@ -218,15 +223,28 @@ def write_site(pages, base):
         (OUT/page).write_text(PAGE.format(**values), encoding="utf-8")
 
 
+# Pixels an inch of stored figures, twice those of a screen; inches of the text column and a margin; words of the shortest page
+DPI, WIDEST, LEAST_WORDS = 200, 7.25, 60
+
+
 # ---- checks --------------------------------------------------------------------------------------------------------------------
 
 class Page(HTMLParser):
-    "What a page links to, its ids, images, headings, title and description"
+    "What a page links to and fetches, its ids, images, headings, title, description and text"
 
     def __init__(self, text):
         super().__init__()
         self.links, self.ids, self.images, self.headings, self.meta, self.repeated = [], set(), [], [], {}, []
+        self.fetched, self.text, self.in_main = [], "", False
         self.feed(text)
+
+    def handle_endtag(self, tag):
+        if tag == "main":
+            self.in_main = False
+
+    def handle_data(self, data):
+        if self.in_main:
+            self.text += data
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
@@ -236,6 +254,11 @@ class Page(HTMLParser):
             self.ids.add(attrs["id"])
         if tag in ("a", "link") and attrs.get("href"):
             self.links.append(attrs["href"])
+        if tag == "main":
+            self.in_main = True
+        source = attrs.get("src") or (attrs.get("href") if tag == "link" else None) or ""
+        if re.match("(https?:)?//", source):
+            self.fetched.append(source)
         if tag == "img":
             self.images.append(attrs)
         if re.fullmatch("h[1-6]", tag):
@@ -278,6 +301,9 @@ def check_page(path, pages):
             faults.append(f"link to {link}")
         elif anchor and there in pages and anchor not in pages[there].ids:
             faults.append(f"anchor {link}")
+    if len(page.text.split()) < LEAST_WORDS:
+        faults.append(f"only {len(page.text.split())} words: did nbdev drop a part of its first cell?")
+    faults += [f"asks another host for {source}" for source in page.fetched]
     for image in page.images:
         src = image.get("src", "")
         head, _, content = src.partition("base64,")
@@ -285,15 +311,29 @@ def check_page(path, pages):
             faults.append(f"a picture without alt text ({src[:40]}): give the cell #| fig-alt")
         if head.startswith("data:image/png") and not base64.b64decode(content).startswith(b"\x89PNG"):
             faults.append("an image that is no PNG")
-        elif not re.match("data:|https:", src) and not (path.parent/src).is_file():
+        elif not re.match("data:|https?:", src) and not (path.parent/src).is_file():
             faults.append(f"image {src}")
     return [f"{path.relative_to(OUT)}: {f}" for f in faults]
 
 
+def stored_figures(cells):
+    "(cell, width in pixels) of each stored figure"
+    for cell in cells:
+        for out in cell.get("outputs", []):
+            if "image/png" in out.get("data", {}):
+                png = base64.b64decode("".join(out["data"]["image/png"]))
+                yield cell, int.from_bytes(png[16:20], "big")
+
+
 def check_outputs(path):
-    "Faults of a notebook: stored errors, figures that were never drawn or have no caption"
+    "Faults of a notebook: more in its first cell than nbdev keeps, stored errors, figures never drawn, too wide or without caption"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     faults = []
+    first = [line for line in "".join(cells[0]["source"]).splitlines() if line.strip()]
+    if not first[0].startswith("# ") or not all(line.startswith((">", "-")) for line in first[1:]):
+        faults.append("its first cell holds more than `# Title` and `> what it is`, which nbdev drops")
+    faults += [f"a figure of {width/DPI:.1f} in, at most {WIDEST} in: {''.join(cell['source'])[:60]!r}"
+               for cell, width in stored_figures(cells) if width > WIDEST*DPI]
     if any(o["output_type"] == "error" for c in cells for o in c.get("outputs", [])):
         faults.append("holds an error")
     written = [c for c in cells if c["cell_type"] == "code" and not re.match(r"#\| *(export|hide|default_exp)", "".join(c["source"]))]
@@ -333,7 +373,7 @@ def main():
     write_site(sources, base)
     pages = {p.resolve(): Page(p.read_text(encoding="utf-8")) for p in OUT.rglob("*.html")}
     colours, pairs = check_contrast((NBS/"styles.css").read_text(encoding="utf-8"))
-    faults = check_config() + readme.faults() + colab_check.faults() + colours
+    faults = check_config() + readme.faults() + colab_check.faults() + numbers_in_prose.faults() + colours
     faults += [f for p in pages for f in check_page(p, pages)]
     faults += [f for p in sorted(NBS.rglob("[!.]*.ipynb")) for f in check_outputs(p)]
     if len(pages) != len(sources):

@@ -20,7 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 REPO = "github.com/siamese-sig/siamese_sig"
 WHERE = f"git+https://{REPO}"  # once the package is on PyPI: leave out " @ " and this
-BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/{}/blob/main/{})"
+# As HTML, and the picture from the site itself: a page asks nothing of other hosts before it is clicked.
+BADGE = '<a href="https://colab.research.google.com/{}/blob/main/{}"><img src="{}images/colab-badge.svg" alt="Open in Colab" height="20"></a>'
 INSTALL = f"""#| hide
 # Colab: install the package with what this notebook's tests need. Where the package is installed, this does nothing.
 from importlib.util import find_spec
@@ -41,7 +42,8 @@ def install(path):
 
 def first_cells(path):
     "The badge and the install cell of a notebook"
-    badge = BADGE.format(REPO.replace(".com", ""), path.relative_to(ROOT).as_posix())
+    up = "../"*(len(path.relative_to(ROOT).parts) - 2)
+    badge = BADGE.format(REPO.replace(".com", ""), path.relative_to(ROOT).as_posix(), up)
     cells = dict(markdown=dict(id="colab-badge", source=badge), code=dict(id="colab-install", source=install(path), execution_count=None, outputs=[]))
     return [dict(cell, cell_type=kind, metadata={}, source=cell["source"].splitlines(keepends=True)) for kind, cell in cells.items()]
 
@@ -55,7 +57,7 @@ def faults():
 def write(path):
     "Put badge and install cell after the title cell"
     nb, first = json.loads(path.read_text(encoding="utf-8")), first_cells(path)
-    marks = "[![Open in Colab]", "if not find_spec('siamese_sig')"
+    marks = 'alt="Open in Colab"', "if not find_spec('siamese_sig')"
     rest = [c for c in nb["cells"] if not any(mark in "".join(c["source"]) for mark in marks)]
     nb["cells"] = [rest[0], *first, *rest[1:]]
     path.write_text(json.dumps(nb, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

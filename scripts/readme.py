@@ -9,14 +9,16 @@ ROOT = Path(__file__).parents[1]
 
 
 def readme(nb):
-    "The markdown cells, and the code cells that are not plumbing, as one page"
+    "The markdown cells and the code cells, with what they print, as one page; hidden cells are left out"
     parts = []
     for cell in nb["cells"]:
         source = "".join(cell["source"]).strip()
         if cell["cell_type"] == "markdown":
+            source = re.sub(r"<!--=.*?-->", "", source)  # where a number comes from: see scripts/numbers_in_prose.py
             parts.append(re.sub(r"\]\(([\w/-]+\.(?:ipynb|png))", r"](nbs/\1", source))  # README stands above nbs/
-        elif source and not source.startswith("#|"):
-            parts.append(f"```python\n{source}\n```")
+        elif source and not source.startswith("#| hide"):
+            if not source.startswith("#| echo: false"):
+                parts.append(f"```python\n{source}\n```")
             said = "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
             parts += [f"```\n{said.strip()}\n```"] if said else []
     return "<!-- Written by scripts/readme.py from nbs/index.ipynb: edit that. -->\n\n" + "\n\n".join(parts) + "\n"

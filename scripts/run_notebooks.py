@@ -6,6 +6,8 @@ Examples: python scripts/run_notebooks.py                       all of nbs/
           python scripts/run_notebooks.py 04 --flags slow
 """
 import argparse
+import base64
+import io
 import os
 import re
 import sys
@@ -18,6 +20,7 @@ for name in [n for n in os.environ if n.startswith("KAGGLE_") or n == "SIAMESE_S
 
 from execnb.nbio import read_nb, write_nb  # noqa: E402
 from execnb.shell import CaptureShell  # noqa: E402
+from PIL import Image  # noqa: E402
 from nbdev.clean import clean_nb  # noqa: E402
 from nbdev.config import get_config  # noqa: E402
 
@@ -37,6 +40,24 @@ def without_folders(output):
     return re.sub(re.escape(tempfile.gettempdir()) + r"/tmp\w{8}", "…", output) if isinstance(output, str) else output
 
 
+def small_png(data):
+    "A figure as PNG of 256 colours, which takes a third of the room"
+    image = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
+    flat = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    out = io.BytesIO()
+    flat.quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def kept(outputs):
+    "The outputs to store: without stderr, which holds progress bars and log lines with times; figures made small"
+    found = [without_folders(o) for o in outputs if o.get("name") != "stderr"]
+    for one in found:
+        if "image/png" in one.get("data", {}):
+            one["data"]["image/png"] = small_png("".join(one["data"]["image/png"]))
+    return found
+
+
 def run(path, skipped):
     "Run one notebook; cells with a flag in `skipped` keep the output they have"
     nb = read_nb(path)
@@ -45,10 +66,11 @@ def run(path, skipped):
         words = directives(cell)
         return cell.cell_type != "code" or bool(words & skipped) or "eval: false" in words
 
-    CaptureShell(path.parent, mpl_format="png").run_all(nb, exc_stop=True, preproc=skip)
+    # retina: twice the pixels of a screen
+    CaptureShell(path.parent, mpl_format="retina").run_all(nb, exc_stop=True, preproc=skip)
     for cell in nb.cells:
-        if cell.cell_type == "code":  # stderr holds progress bars and log lines with times
-            cell.outputs = [without_folders(o) for o in cell.get("outputs", []) if o.get("name") != "stderr"]
+        if cell.cell_type == "code" and not skip(cell):
+            cell.outputs = kept(cell.get("outputs", []))
     clean_nb(nb)
     write_nb(nb, path)
 

@@ -321,7 +321,7 @@ def plot_errors(
     "ROC and DET curves, with the operating point"
     import matplotlib.pyplot as plt
     from sklearn.metrics import DetCurveDisplay, RocCurveDisplay
-    if axs is None: _,axs = plt.subplots(1, 2, figsize=(8,3.4), layout='constrained')
+    if axs is None: _,axs = plt.subplots(1, 2, figsize=(7,3.2), layout='constrained')
     roc,det = axs
     far,frr = far_frr(score, forged, threshold)
     genuine,likeness = 1-np.asarray(forged, int), -np.asarray(score) # scikit-learn's polarity

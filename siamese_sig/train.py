@@ -516,7 +516,7 @@ def plot_history(
 ): # The axes
     "Curves of loss, EER and accuracy, epoch by epoch; what was not measured in training has one curve"
     import matplotlib.pyplot as plt
-    if axs is None: _,axs = plt.subplots(1, 3, figsize=(8,2.4), layout='constrained')
+    if axs is None: _,axs = plt.subplots(1, 3, figsize=(7,2.2), layout='constrained')
     for ax,(name,title) in zip(axs, CURVES.items()):
         for column,who,colour in ((name,'training','C0'), (f'val_{name}','validation','C1')):
             if column in history: ax.plot(history.epoch, history[column], f'{colour}o-', ms=3, label=who)

@@ -6,7 +6,8 @@
 from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
-__all__ = ['toy_image', 'toy_data', 'few_writers', 'leaky_data', 'example_inks', 'benchmark_rows']
+__all__ = ['toy_image', 'toy_data', 'few_writers', 'leaky_data', 'example_inks', 'benchmark_results', 'benchmark_rows',
+           'rate_in_words']
 
 # %% ../../nbs/core/toys.ipynb #9529d867
 import json, shutil
@@ -104,13 +105,29 @@ def example_inks(
     return np.stack(inks), table.writer[rows].to_numpy(), table.forged[rows].to_numpy()
 
 # %% ../../nbs/core/toys.ipynb #toy-bench
-def benchmark_rows(
+def benchmark_results(
     name:str, # Of a file in benchmarks/results, without its ending
     folder:Path|None=None # Where to look, and in the folders above; None: here
+)->dict|None: # None if there is no such file
+    "Read what a benchmark wrote"
+    here = Path(folder or Path.cwd())
+    files = [place/'benchmarks/results'/f'{name}.json' for place in (here, *here.parents)]
+    file = next((file for file in files if file.is_file()), None)
+    return json.loads(file.read_text(encoding='utf-8')) if file else None
+
+def benchmark_rows(
+    name:str, # Of a file in benchmarks/results, without its ending
+    folder:Path|None=None # See `benchmark_results`
 ): # The table of its rows; None if there is no such file
     "Read the rows that a benchmark wrote"
     import pandas as pd
-    here = Path(folder or Path.cwd())
-    files = [place/'benchmarks/results'/f'{name}.json' for place in (here, *here.parents)]
-    found = [file for file in files if file.is_file()]
-    return pd.DataFrame(json.loads(found[0].read_text(encoding='utf-8'))['rows']) if found else None
+    found = benchmark_results(name, folder)
+    return pd.DataFrame(found['rows']) if found else None
+
+def rate_in_words(
+    rate:float, # A fraction
+    interval:tuple[float,float] # Its lower and upper end
+)->str:
+    "A rate and its interval in percent"
+    low,high = interval
+    return f'{100*rate:.1f} [{100*low:.1f}, {100*high:.1f}]'
