@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from importlib.metadata import version
@@ -34,7 +35,7 @@ from siamese_sig.backbones import build_encoder, local_grid
 from siamese_sig.core.files import asset, file_sha256, write_whole
 from siamese_sig.core.messages import DataError, progress
 from siamese_sig.core.networks import export_parts
-from siamese_sig.core.settings import RunConfig, Settings
+from siamese_sig.core.settings import PRECISIONS, RunConfig, Settings
 from siamese_sig.siamese import batch_siamese, build_head, siamese_model
 from siamese_sig.verifier.evidence import load_evidence, pair_columns
 
@@ -151,10 +152,11 @@ def student(steps, rate):
     return model
 
 
-def train(folder, corpus, steps, rate, minutes):
+def train(folder, corpus, steps, rate, minutes, precision):
     "Train from where `folder` has got to; the mean loss of every 50 steps goes to history.csv"
     state, history, losses = folder/"state.keras", folder/"history.csv", []
     keras.utils.set_random_seed(corpus.seed)
+    keras.config.set_dtype_policy(precision)
     model = keras.models.load_model(state, safe_mode=True) if state.is_file() else student(steps, rate)
     done = int(model.optimizer.iterations)
     rows = pd.read_csv(history).query("step<=@done").to_dict("records") if done else []
@@ -164,11 +166,14 @@ def train(folder, corpus, steps, rate, minutes):
         write_whole(history, lambda p: pd.DataFrame(rows).to_csv(p, index=False))
         write_whole(state, model.save)
 
-    with ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(corpus.batch, done)
+    # The next batches are made by all cores while the network computes; most of the work is in NumPy and OpenCV, outside the GIL.
+    workers = os.cpu_count()
+    with ThreadPoolExecutor(workers) as ahead:
+        coming = deque(ahead.submit(corpus.batch, n) for n in range(done, min(done+workers, steps)))
         for n in progress(range(done, steps), "pretraining"):
-            inputs, answer, weight = coming.result()
-            coming = ahead.submit(corpus.batch, n+1)
+            inputs, answer, weight = coming.popleft().result()
+            if n+workers < steps:
+                coming.append(ahead.submit(corpus.batch, n+workers))
             losses.append(float(model.train_on_batch(inputs, answer, weight)))
             model.reset_metrics()
             if (n+1) % 50 == 0:
@@ -179,7 +184,10 @@ def train(folder, corpus, steps, rate, minutes):
                     saved = time.monotonic()
     save()
     model.optimizer.finalize_variable_values(model.trainable_variables)  # the averages
-    return model.get_layer("encoder"), model.get_layer("head")
+    keras.config.set_dtype_policy("float32")
+    exact = student(steps, rate)
+    exact.set_weights(model.get_weights())
+    return exact.get_layer("encoder"), exact.get_layer("head")
 
 
 def package(folder, parts, config):
@@ -205,6 +213,7 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--label-share", type=float, default=.5, help="of an answer; the rest is what the bundled verifier says")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="mixed ones are for GPUs")
     parser.add_argument("--minutes", type=float, default=3., help="between checkpoints")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -214,7 +223,7 @@ def main():
         raise DataError(f"{args.out}: begun with {was.read_text()}; go on with these, or name another folder")
     write_whole(was, lambda p: p.write_text(made))
     corpus = Corpus(read_lessons(args.inks, args.writers, args.ink_seed), args.seed, args.label_share)
-    parts = train(args.out, corpus, args.steps, args.rate, args.minutes)
+    parts = train(args.out, corpus, args.steps, args.rate, args.minutes, args.precision)
     settings = Settings(weights=None, size=SIZE, seed=args.seed, learning_rate=args.rate)
     versions = {name: version(name) for name in ("siamese_sig", "keras")}
     package(args.out/"package", parts, RunConfig(f"synthetic signatures: {made}", settings, date=str(date.today()), versions=versions))

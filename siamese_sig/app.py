@@ -8,10 +8,10 @@ from __future__ import annotations
 # %% auto #0
 __all__ = ['UPLOAD_LIMITS', 'MAX_FILES_BYTES', 'UPLOAD_FORMATS', 'VERDICT_TEXTS', 'CAUTION', 'ALLOWED_PATHS', 'SECURITY_HEADERS',
            'TOO_LARGE', 'EMPTY_VERDICT', 'IMAGE_SUFFIXES_TEXT', 'CANVAS', 'POINT_CHOICES', 'QUICK', 'SCROLL_TO_VERDICT',
-           'MAX_PAGE_WRITERS', 'NOT_ENROLLED', 'LOCAL_HOSTS', 'read_upload', 'check_image', 'data_address',
-           'MeasuredUpload', 'measure_upload', 'unlike_in_words', 'error_html', 'scale_html', 'reasons_html',
-           'answer_html', 'score_upload', 'clean_request', 'Gate', 'load_gradio', 'measure_all', 'shelf_html',
-           'examples', 'table_html', 'ranking_html', 'build', 'launch', 'serve']
+           'SAMPLE_CSV', 'MAX_PAGE_WRITERS', 'NOT_ENROLLED', 'LOCAL_HOSTS', 'read_upload', 'check_image',
+           'data_address', 'MeasuredUpload', 'measure_upload', 'unlike_in_words', 'error_html', 'scale_html',
+           'reasons_html', 'answer_html', 'score_upload', 'clean_request', 'Gate', 'load_gradio', 'measure_all',
+           'shelf_html', 'examples', 'table_html', 'ranking_html', 'build', 'launch', 'serve']
 
 # %% ../nbs/08_app.ipynb #afa10378
 import asyncio, base64, functools, html, io, json, os, re, signal, tempfile, threading, traceback
@@ -154,6 +154,7 @@ def unlike_in_words(
         log_odds = unlike[:,third==k][ink[:,third==k]]
         means.append(log_odds.mean() if log_odds.size else -np.inf)
     share = (unlike[ink]>0).mean()
+    if round(100*share)==0: return 'none of the ink as if by another hand'
     where = ('left','middle','right')[int(np.argmax(means))]
     return f"{100*share:.0f} % of the ink as if by another hand, most so in the {where} third"
 
@@ -713,25 +714,27 @@ QUICK = dict(queue=False, api_visibility='private') # Every request is answered 
 SCROLL_TO_VERDICT = ("() => { if (innerWidth < 800) "
                      "document.getElementById('result').scrollIntoView({behavior: 'smooth'}) }")
 
-def _connect_slot(gr, verifier, slot, result, empty=EMPTY_VERDICT):
-    "Adding and removing signatures; the result becomes `empty`"
-    shown = [slot.state, slot.shelf, slot.errors]
-    def add(text, uploads): return *_add(verifier, slot.max_files, text, uploads)[:-1], empty
-    slot.picker.upload(add, [slot.picker, slot.state], [*shown, slot.picker, result], **QUICK)
-    def remove(uploads, event): return *_remove(uploads, event)[:-1], empty
+def _connect_slot(gr, verifier, slot, result, other_errors=(), empty=EMPTY_VERDICT):
+    "Adding and removing signatures; the result becomes `empty`, and errors elsewhere go away"
+    shown,elsewhere = [slot.state, slot.shelf, slot.errors], [result, *other_errors]
+    cleared = [empty, *('' for _ in other_errors)]
+    def add(text, uploads): return *_add(verifier, slot.max_files, text, uploads)[:-1], *cleared
+    slot.picker.upload(add, [slot.picker, slot.state], [*shown, slot.picker, *elsewhere], **QUICK)
+    def remove(uploads, event): return *_remove(uploads, event)[:-1], *cleared
     remove.__annotations__ = dict(event=gr.EventData)
-    slot.shelf.select(remove, [slot.state], [*shown, result], **QUICK)
+    slot.shelf.select(remove, [slot.state], [*shown, *elsewhere], **QUICK)
 
 # %% ../nbs/08_app.ipynb #c7a409af
 def _connect(gr, verifier, tab):
     "What happens when in the first tab"
     known,questioned = tab.known, tab.questioned
-    for slot in (known, questioned): _connect_slot(gr, verifier, slot, tab.result)
+    for slot,other in ((known,questioned), (questioned,known)):
+        _connect_slot(gr, verifier, slot, tab.result, [other.errors])
     inputs = [known.state, questioned.state, tab.point, tab.band]
     def verify(*inputs): return _verify(verifier, *inputs)
     def verify_again(known, questioned, point, band):
         return verify(known, questioned, point, band) if known and questioned else EMPTY_VERDICT
-    tab.button.click(verify, inputs, tab.result, **QUICK)
+    tab.button.click(verify, inputs, tab.result, **QUICK).then(None, js=SCROLL_TO_VERDICT)
     tab.point.change(verify_again, inputs, tab.result, **QUICK)
     tab.band.release(verify_again, inputs, tab.result, **QUICK)
     shown = [known.state, questioned.state, known.shelf, questioned.shelf, known.errors, questioned.errors]
@@ -781,13 +784,20 @@ def _score(verifier, pairs, images, point, band):
     return table or error
 
 # %% ../nbs/08_app.ipynb #12ed68bd
+SAMPLE_CSV = ('query,refs\n'
+              'questioned1.png,anna1.png|anna2.png|anna3.png\n'
+              'questioned2.png,ben1.png\n')
+
 def _batch_tab(gr, verifier):
     "The second tab"
+    sample = base64.b64encode(SAMPLE_CSV.encode()).decode()
     gr.HTML('<h2>Many questions at once</h2>'
             '<p>A csv with the columns <code>query</code> and <code>refs</code>, names of image files, '
             'several references joined by <code>|</code>; and the images: a zip, or the files themselves. '
             f'Up to {UPLOAD_LIMITS["rows"]} rows here; for more there is <code>siamese-sig score</code>, '
-            'which does the same.</p>')
+            'which does the same.</p>'
+            '<a class="take" download="sample.csv" '
+            f'href="data:text/csv;charset=utf-8;base64,{sample}">Save a sample csv</a>')
     images_hint = f'Up to {UPLOAD_LIMITS["images"]}, {MAX_FILES_BYTES//10**6} MB in all'
     with gr.Row():
         pairs = _picker(gr, 'pairs', 'The csv', 'Columns query and refs', 1,

@@ -37,7 +37,7 @@ def show_pairs(
     "Draw pairs of signatures: references above, questioned ones below"
     import matplotlib.pyplot as plt
     n_pairs = min(columns, len(a))
-    fig,axs = plt.subplots(2, n_pairs, figsize=(1.7*n_pairs,2.6), squeeze=False)
+    fig,axs = plt.subplots(2, n_pairs, figsize=(min(7, 1.7*n_pairs),2.1), squeeze=False)
     for i in range(n_pairs):
         for ax,position in zip(axs[:,i], (a[i],b[i])):
             image = 255-x[position,...,0] if x.shape[-1]==1 else x[position]
@@ -268,5 +268,5 @@ def plot_shortcuts(
     names = [f'{name} (scanner)' if scanner else name for name,scanner in table.scanner.items()]
     ax.set_yticklabels(names)
     ax.invert_yaxis()
-    ax.legend(fontsize=8, loc='upper center', bbox_to_anchor=(0.5,-0.18), ncols=2)
+    ax.legend(fontsize=8, loc='upper center', bbox_to_anchor=(0.5,-0.2), ncols=2)
     return ax

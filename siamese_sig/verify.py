@@ -417,7 +417,7 @@ def explain(
     if verdict and verdict.contributions:
         panels.append(['why','why'])
         heights.append(3.4)
-    fig,axs = plt.subplot_mosaic(panels, figsize=(9,sum(heights)), height_ratios=heights,
+    fig,axs = plt.subplot_mosaic(panels, figsize=(7,0.8*sum(heights)), height_ratios=heights,
                                  layout='constrained')
     for name,unlike in zip(panels[0], where_unlike(verifier, *inks)):
         axs[name].imshow(paint(unlike))

@@ -14,7 +14,7 @@ from pathlib import Path
 class Server:
     "A running page: `url`, `pid`, and the folders that it could write to"
 
-    def __init__(self, scratch, seconds=600):
+    def __init__(self, scratch, options=(), seconds=600):
         self.scratch = scratch
         for name in ("home", "tmp", "cwd", "cache"):
             (scratch/name).mkdir()
@@ -22,7 +22,7 @@ class Server:
                "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))}
         env = {k: v for k, v in env.items() if k not in ("SIAMESE_SIG_DATA", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")}
         self.log = open(scratch/"log", "wb")
-        self.process = subprocess.Popen([sys.executable, "-m", "siamese_sig", "app", "--no-browser"], cwd=scratch/"cwd", env=env,
+        self.process = subprocess.Popen([sys.executable, "-m", "siamese_sig", "app", "--no-browser", *options], cwd=scratch/"cwd", env=env,
                                         stdout=subprocess.PIPE, stderr=self.log)
         ready, _, _ = select.select([self.process.stdout], [], [], seconds)
         line = self.process.stdout.readline().decode() if ready else ""
@@ -82,10 +82,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def running():
+def running(*options):
     "A page that is running in the block and stopped after it"
     with tempfile.TemporaryDirectory() as scratch:
-        server = Server(Path(scratch))
+        server = Server(Path(scratch), options)
         try:
             yield server
         finally:

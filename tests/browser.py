@@ -17,6 +17,7 @@ from PIL import Image
 
 from app_server import running
 
+from siamese_sig.archive import enrol
 from siamese_sig.core.layouts import embedded_data, read_images
 from siamese_sig.verify import Verifier
 
@@ -150,6 +151,40 @@ def verify(page, files, writer):
     check("removing", page.locator("#known-shelf li").count() == 3)
 
 
+def small_things(page, writer):
+    "The same image twice, errors that go away, the way to the verdict on a phone"
+    page.reload()
+    page.locator("#verify").wait_for()
+    page.locator("#known-file").set_input_files(upload("broken.png", b"broken"))
+    page.locator("#known-errors [role=alert]").wait_for()
+    page.locator("#questioned-file").set_input_files(writer["genuine"])
+    page.locator("#questioned-shelf li").wait_for()
+    page.locator("#known-errors [role=alert]").wait_for(state="detached")
+    check("an error goes away with the next upload", True)
+    page.set_viewport_size(dict(width=390, height=800))
+    page.locator("#known-file").set_input_files(writer["genuine"])
+    page.locator("#known-shelf li").wait_for()
+    page.get_by_role("button", name="Verify").click()
+    page.locator("#result h3").wait_for()
+    page.wait_for_function("document.getElementById('result').getBoundingClientRect().top < innerHeight/2")
+    check("on a phone the verdict comes into view", True)
+    page.set_viewport_size(dict(width=1180, height=900))
+    said = page.locator("#result").inner_text()
+    check("the same image twice is told", "the same ink as a reference" in said, said)
+    check("no place of what is not there", "0 % of the ink" not in said, said)
+
+
+def identify(page, writer):
+    "Whose is it? The writer comes first"
+    page.get_by_role("tab", name="Whose is it?").click()
+    page.locator("#asked-file").set_input_files(writer["genuine"])
+    page.locator("#asked-shelf li").wait_for()
+    page.get_by_role("button", name="Compare with everybody").click()
+    page.locator("#ranking tbody tr").first.wait_for(timeout=60_000)
+    check("the right writer first", page.locator("#ranking tbody tr").first.inner_text().startswith(writer["name"]))
+    check("nothing is said of people who are not enrolled", "assumes nothing about others" in page.locator("#ranking").inner_text())
+
+
 def keyboard(page):
     "An example without a mouse: Tab to it, Enter"
     page.reload()
@@ -167,6 +202,9 @@ def keyboard(page):
 
 def batch(page, files, writer):
     page.get_by_role("tab", name="Batch").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Save a sample csv").click()
+    check("a sample csv", Path(waiting.value.path()).read_text().startswith("query,refs\n"))
     names = [Path(p).name for p in writer["known"]]
     rows = [(Path(writer["forged"]).name, "|".join(names)), (names[2], names[0]), ("../../../etc/passwd", names[0]), ("broken.png", names[0])]
     table = pd.DataFrame(rows, columns=["query", "refs"])
@@ -186,6 +224,15 @@ def batch(page, files, writer):
     page.get_by_role("button", name="Score").click()
     page.locator("#scores [role=alert]").filter(has_text="query and refs missing").wait_for()
     check("a csv without its columns: one line", True)
+
+
+def enrol_few(images, folder, archive, n_writers=4):
+    "Enrol three genuine signatures of each of the first few writers"
+    for writer in images.writer.unique()[:n_writers]:
+        (folder/writer).mkdir(parents=True)
+        for path in images.path[(images.writer == writer) & ~images.forged][:3]:
+            shutil.copy(path, folder/writer)
+    enrol(folder, archive)
 
 
 def pictures(page, folder):
@@ -217,14 +264,16 @@ def main():
     images = read_images(embedded_data()).query("split=='test'")
     own = images[images.writer == images.writer.iloc[0]]
     genuine, forged = (own.path[own.forged == f].tolist() for f in (False, True))
-    writer = dict(known=genuine[:3], genuine=genuine[4], forged=forged[2])
+    writer = dict(known=genuine[:3], genuine=genuine[4], forged=forged[2], name=own.writer.iloc[0])
     files = {}
     for name, image in (("blank.png", Image.new("L", (300, 100), 255)), ("bomb.png", Image.new("1", (20000, 20000)))):
         image.save(out := io.BytesIO(), "PNG")
         files[name] = out.getvalue()
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as scratch:
         browser = open_browser(playwright)
-        with running() as server:
+        archive = Path(scratch)/"refs.parquet"
+        enrol_few(images, Path(scratch)/"people", archive)
+        with running("--enrolled", str(archive)) as server:
             page = browser.new_page(viewport=dict(width=1180, height=900))
             asked, faults = set(), []
             page.on("request", lambda r: asked.add(r.url))
@@ -237,8 +286,10 @@ def main():
             basics(page)
             contrast(page)
             narrow(page)
+            small_things(page, writer)
             keyboard(page)
             batch(page, files, writer)
+            identify(page, writer)
             narrow(page)
             pictures(page, args.figures or Path(scratch))
             browser.close()
