@@ -69,8 +69,10 @@ def basics(page):
 def narrow(page):
     for width in (320, 390, 768):
         page.set_viewport_size(dict(width=width, height=800))
+        page.wait_for_timeout(300)  # the row of tabs measures itself anew
         wide = page.evaluate("document.documentElement.scrollWidth")
-        check(f"fits {width} px", wide <= width, wide)
+        out = page.evaluate("width => [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > width).map(e => e.outerHTML.slice(0, 90))", width)
+        check(f"fits {width} px", wide <= width, (wide, out[:5]))
     page.set_viewport_size(dict(width=1180, height=900))
 
 
