@@ -4,6 +4,7 @@ Examples: python scripts/run_notebooks.py                       all of nbs/
           python scripts/run_notebooks.py nbs/03_train.ipynb    one notebook
           python scripts/run_notebooks.py 04 05                 those whose names start with 04 or 05, in all folders
           python scripts/run_notebooks.py 04 --flags slow
+          python scripts/run_notebooks.py --check nbs/index.ipynb   do the stored outputs say what comes out now?
 """
 import argparse
 import base64
@@ -58,8 +59,8 @@ def kept(outputs):
     return found
 
 
-def run(path, skipped):
-    "Run one notebook; cells with a flag in `skipped` keep the output they have"
+def executed(path, skipped):
+    "One notebook after a run; cells with a flag in `skipped` keep the output they have"
     nb = read_nb(path)
 
     def skip(cell):
@@ -72,7 +73,19 @@ def run(path, skipped):
         if cell.cell_type == "code" and not skip(cell):
             cell.outputs = kept(cell.get("outputs", []))
     clean_nb(nb)
-    write_nb(nb, path)
+    return nb
+
+
+def said(cell):
+    "What the outputs of a cell say in words, figures left out"
+    texts = [o.get("text") or o.get("data", {}).get("text/plain") or "" for o in cell.get("outputs", []) if "image/png" not in o.get("data", {})]
+    return "".join("".join(text) for text in texts).strip()
+
+
+def stale(path, nb):
+    "Cells whose stored output says something else than their output now, a line each"
+    return [f"{path}, cell {new.id}: stores {said(old)[:200]!r}, says {said(new)[:200]!r} now: python scripts/run_notebooks.py {path}"
+            for old, new in zip(read_nb(path).cells, nb.cells) if said(old) != said(new)]
 
 
 def wanted(path, names):
@@ -84,6 +97,7 @@ def wanted(path, names):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="notebooks, or starts of their names; all without")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a stored output says something else")
     parser.add_argument("--flags", default="", help="test flags to run that are normally left out, such as slow")
     args = parser.parse_args()
     cfg = get_config()
@@ -92,10 +106,17 @@ def main():
              if ".ipynb_checkpoints" not in p.parts and wanted(p, args.names)]
     if not paths:
         sys.exit(f"no notebook starts with {' or '.join(args.names)}")
+    faults = []
     for path in paths:
         start = time.time()
-        run(path, skipped)
+        nb = executed(path, skipped)
+        if args.check:
+            faults += stale(path.relative_to(cfg.config_path), nb)
+        else:
+            write_nb(nb, path)
         print(f"{path.relative_to(cfg.config_path)}: {time.time() - start:.0f} s", flush=True)
+    if faults:
+        sys.exit("\n".join(faults))
 
 
 if __name__ == "__main__":
