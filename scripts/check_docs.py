@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -39,6 +40,7 @@ def process():
     from nbdev.quarto import refresh_quarto_yml
     from nbdev.serve import proc_nbs
 
+    warnings.filterwarnings("error", "Found cells containing imports and other code")  # nbdev runs no such cell, or all of it
     _build_modidx()
     refresh_quarto_yml()
     cfg = get_config()

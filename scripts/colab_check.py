@@ -23,7 +23,8 @@ WHERE = f"git+https://{REPO}"  # once the package is on PyPI: leave out " @ " an
 # As HTML, and the picture from the site itself: a page asks nothing of other hosts before it is clicked.
 BADGE = '<a href="https://colab.research.google.com/{}/blob/main/{}"><img src="{}images/colab-badge.svg" alt="Open in Colab" height="20"></a>'
 INSTALL = f"""#| hide
-# Colab: install the package with what this notebook's tests need. Where the package is installed, this does nothing.
+#| eval: false
+# Colab: install the package with what this notebook's tests need. Elsewhere it is installed already.
 from importlib.util import find_spec
 package = 'siamese_sig[EXTRAS] @ {WHERE}'
 if not find_spec('siamese_sig'): get_ipython().run_line_magic('pip', f'install -q "{{package}}"')"""

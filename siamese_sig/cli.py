@@ -820,7 +820,7 @@ def _demo_picture(references, questioned, verdicts):
     "A reference, and the questioned signatures under their verdicts"
     import matplotlib.pyplot as plt
     from siamese_sig.core.scan import read_rgb
-    fig,axs = plt.subplots(1, 4, figsize=(7,1.6), layout='constrained')
+    fig,axs = plt.subplots(1, 4, figsize=(6.8,1.6), layout='constrained')
     titles = [f'one of {len(references)} references']
     titles += [f'{truth}: “{verdict.verdict}”, P(forged) {_probability_in_words(verdict.p_forged)}'
                for truth,verdict in verdicts.items()]
