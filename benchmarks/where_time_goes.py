@@ -77,7 +77,7 @@ def profiled(work):
 
 
 def tasks(folder):
-    "Name -> (what is done, number of signatures or steps)"
+    "Name -> (what is done, how often)"
     images = read_images(embedded_data()).query("not forged").reset_index(drop=True)
     paths = images.path[:IMAGES].tolist()
     verifier = Verifier.load()
@@ -92,10 +92,10 @@ def tasks(folder):
     pd.DataFrame(dict(query=[f"{n}.png" for n in range(1, IMAGES)], refs="0.png")).to_csv(folder/"pairs.csv", index=False)
     steps = Settings(epochs=1, steps_per_epoch=10)
     return {
-        "verify, a new pair": (lambda: [verifier.verify(path, [paths[0]]) for path in paths[1:]], IMAGES-1),
+        "verify, two new files": (lambda: [verifier.verify(path, [paths[0]]) for path in paths[1:]], IMAGES-1),
         "score, a row of a csv": (lambda: score_file(verifier, folder/"pairs.csv", scans, folder/"out.csv", keep=False), IMAGES-1),
         "enrol, a signature": (lambda: enrol(people, folder/"refs.parquet"), IMAGES),
-        "train, a step of 64 images": (lambda: train_run(embedded_data(), folder/"run", steps, verbose=0), 10),
+        "train, an epoch of ten steps": (lambda: train_run(embedded_data(), folder/"run", steps, verbose=0), 1),
     }
 
 
