@@ -336,8 +336,11 @@ def check_outputs(path):
         faults.append("its first cell holds more than `# Title` and `> what it is`, which nbdev drops")
     faults += [f"a figure of {width/DPI:.1f} in, at most {WIDEST} in: {''.join(cell['source'])[:60]!r}"
                for cell, width in stored_figures(cells) if width > WIDEST*DPI]
-    if any(o["output_type"] == "error" for c in cells for o in c.get("outputs", [])):
+    outputs = [o for c in cells for o in c.get("outputs", [])]
+    if any(o["output_type"] == "error" for o in outputs):
         faults.append("holds an error")
+    texts = ["".join(text) for o in outputs for kind, text in {"text": o.get("text", ""), **o.get("data", {})}.items() if not kind.startswith("image/")]
+    faults += [f"a folder of somebody's machine: {found[0]}" for found in map(re.compile(r"(/root|/home/\w+|/Users/\w+)/\S{0,60}").search, texts) if found]
     written = [c for c in cells if c["cell_type"] == "code" and not re.match(r"#\| *(export|hide|default_exp)", "".join(c["source"]))]
     if written and not any(c["outputs"] for c in written):
         faults.append("has no outputs: python scripts/run_notebooks.py")

@@ -14,6 +14,7 @@ import re
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 for name in [n for n in os.environ if n.startswith("KAGGLE_") or n == "SIAMESE_SIG_DATA"]:
@@ -33,12 +34,14 @@ def directives(cell):
 
 
 def without_folders(output):
-    "The same output, its temporary folders, which have other names on every run and machine, as …"
+    "The same output, its temporary folders, which have other names on every run and machine, as …, and the home folder as ~"
     if isinstance(output, dict):
         return type(output)((k, v if k.startswith("image/") else without_folders(v)) for k, v in output.items())
     if isinstance(output, list):
         return [without_folders(v) for v in output]
-    return re.sub(re.escape(tempfile.gettempdir()) + r"/tmp\w{8}", "…", output) if isinstance(output, str) else output
+    if not isinstance(output, str):
+        return output
+    return re.sub(re.escape(tempfile.gettempdir()) + r"/tmp\w{8}", "…", output).replace(f"{Path.home()}/", "~/")
 
 
 def small_png(data):
