@@ -25,7 +25,7 @@ def medians(features, writer, forged):
     i, j = np.triu_indices(len(writer), 1)
     same = writer[i] == writer[j]
     pairs = same & ~forged[i] & ~forged[j], same & (forged[i] != forged[j])
-    return [np.median(pair_distances(features[i[p]], features[j[p]]), 0) for p in pairs]
+    return [np.median(pair_distances(features, i[p], j[p]), 0) for p in pairs]
 
 
 def compare_distances(images, writers=200):

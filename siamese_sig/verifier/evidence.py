@@ -20,12 +20,13 @@ import numpy as np
 from ..core.messages import DataError
 from ..core.files import read_arrays, write_whole
 from .shapes import TRAITS
+from .points import N_POINTS
 from .record import DISTANCES, VIEWS, pair_distances
 from .spaces import (
     Space, _raw, _rounded, _within_writers, fit_space, space_distances, space_vectors)
 from siamese_sig.verifier.point_network import (
     PairSet, PointNetwork, only_among, training_pairs, adapt_points, fit_points, make_pair_set,
-    point_logit, point_vectors)
+    point_logit)
 from .pens import blot_log_odds, even_share
 
 # %% ../../nbs/verifier/08_evidence.ipynb #9b007055
@@ -81,14 +82,11 @@ def _log_distances(
     features:np.ndarray, # Records of a view, shape (N,)
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
-    batch:int=64, # Pairs whose records are copied at a time; a record has about 50 kB
 )->np.ndarray: # shape (P,len(DISTANCES)+2*len(spaces)), float32
     "Logs of the distances of records, and of the distances in all spaces"
-    of_records = [np.zeros((0,len(DISTANCES)), 'float32')]
-    for k in range(0, len(a), batch):
-        of_records.append(pair_distances(features[a[k:k+batch]], features[b[k:k+batch]]))
+    of_records = pair_distances(features, a, b)
     of_spaces = [space_distances(space_vectors(space, features), a, b) for space in spaces]
-    return np.log(np.concatenate([np.concatenate(of_records), *of_spaces], 1)+DISTANCE_FLOOR)
+    return np.log(np.concatenate([of_records, *of_spaces], 1)+DISTANCE_FLOOR)
 
 # %% ../../nbs/verifier/08_evidence.ipynb #3739086f
 def pair_columns(
@@ -100,7 +98,7 @@ def pair_columns(
 )->np.ndarray: # What `evidence_columns` names, shape (P,columns), float32
     "All numbers that are weighed about each pair"
     log_distances = _log_distances(spaces, features, a, b)
-    points_log_odds = point_logit(points, point_vectors(points, features), features, a, b)
+    points_log_odds = point_logit(points, features, a, b)
     mean_traits = (features['traits'][a]+features['traits'][b])/2
     return np.concatenate([log_distances, points_log_odds[:,None], mean_traits], 1)
 
@@ -146,7 +144,7 @@ def save_evidence(
     path:str|Path, # `.npz` to write
 )->Path: # `path`
     "Store what was fitted"
-    arrays = dict(distances=np.array(DISTANCES))
+    arrays = dict(distances=np.array(DISTANCES), n_points=np.array(N_POINTS))
     for view_name,view in evidence._asdict().items():
         for name,values in _view_arrays(view).items(): arrays[f'{view_name}/{name}'] = values
     return write_whole(path, lambda file: np.savez_compressed(file, **arrays))
@@ -167,8 +165,9 @@ def load_evidence(
 )->Evidence:
     "Read what `save_evidence` stored"
     arrays = read_arrays(path, 'expected what `save_evidence` wrote')
-    if tuple(arrays['distances'])!=DISTANCES:
-        raise DataError(f"{path}: fitted for other distances than this version measures; fit it again")
+    if tuple(arrays['distances'])!=DISTANCES or arrays.get('n_points')!=N_POINTS:
+        raise DataError(f"{path}: made by another version of siamese-sig, which measured other things; "
+                        "make it anew with: siamese-sig adapt")
     def of_view(prefix):
         return {name.removeprefix(prefix): values for name,values in arrays.items() if name.startswith(prefix)}
     return Evidence(*(_stored_view(of_view(f'{name}/')) for name in Evidence._fields))

@@ -6,12 +6,13 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['CROWD_NEAR_ONE_IN', 'BATCH', 'OFFSET_UNIT', 'N_OTHER_INPUTS', 'GENUINE', 'SKILLED', 'RANDOM', 'MAX_AXES_PAIRS',
-           'MAX_AXES_SIGNATURES', 'BATCH_KINDS', 'HIDDEN_UNITS', 'DROPOUT', 'LEARNING_RATE', 'WEIGHT_DECAY',
-           'PointNetwork', 'PointVectors', 'point_vectors', 'point_logit', 'point_maps', 'training_pairs', 'PairSet',
-           'make_pair_set', 'only_among', 'fit_points', 'adapt_points']
+__all__ = ['CROWD_NEAR_ONE_IN', 'BATCH', 'OFFSET_UNIT', 'N_OTHER_INPUTS', 'PAIRS_AT_ONCE', 'GENUINE', 'SKILLED', 'RANDOM',
+           'MAX_AXES_PAIRS', 'MAX_AXES_SIGNATURES', 'BATCH_KINDS', 'HIDDEN_UNITS', 'DROPOUT', 'LEARNING_RATE',
+           'WEIGHT_DECAY', 'PointNetwork', 'PointVectors', 'point_vectors', 'point_logit', 'point_maps',
+           'training_pairs', 'PairSet', 'make_pair_set', 'only_among', 'fit_points', 'adapt_points']
 
 # %% ../../nbs/verifier/06_point_network.ipynb #ce4ea4d5
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy as np
 from ..core.messages import progress
 from .strokes import _cut, _outlines
 from .points import (
-    N_AROUND, N_POINTS, N_WIDTHS, Matches, _outline_points, _surroundings, match_points)
+    N_AROUND, N_POINTS, N_WIDTHS, Matches, _outline_points, _surroundings, match_points, point_set)
 from .record import _page
 from .spaces import _rounded, _unit, _whitening
 
@@ -53,13 +54,14 @@ def _among_crowd(
 class PointVectors(NamedTuple):
     "The points of signatures, ready for comparison"
     around:np.ndarray # Whitened surroundings, shape (N,N_POINTS,d)
+    length:np.ndarray # Their length, shape (N,N_POINTS)
     crowd_near:np.ndarray # Mean cosine with the nearest points of the crowd, shape (N,N_POINTS)
     crowd_spread:np.ndarray # Standard deviation of cosines with the crowd, shape (N,N_POINTS)
     relative_widths:np.ndarray # `relative` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
     drawn:np.ndarray # `drawn` of `POINT_WIDTHS`, shape (N,N_POINTS,17)
     width:np.ndarray # `at_point` of `POINT_WIDTHS`, shape (N,N_POINTS)
 
-# Signatures or pairs worked on together: cosines with a crowd take much memory
+# Signatures worked on together: cosines with a crowd take much memory
 BATCH = 64
 
 def point_vectors(
@@ -72,7 +74,8 @@ def point_vectors(
     around,near,spread = (np.concatenate(parts) for parts in zip(*batches))
     widths = features['widths']
     relative,drawn,width = (widths[k].astype('float32') for k in ('relative','drawn','at_point'))
-    return PointVectors(around, near, spread, relative, drawn, width)
+    length = np.linalg.norm(around, axis=2)
+    return PointVectors(around, length, near, spread, relative, drawn, width)
 
 # %% ../../nbs/verifier/06_point_network.ipynb #54a06292
 # Unit of the distance of a partner from its place, pixels at half the size
@@ -86,9 +89,8 @@ def _differences(
     offset:np.ndarray, # From `match_points`, shape (P,N_POINTS,2)
 )->np.ndarray: # shape (P,N_POINTS,d+N_OTHER_INPUTS)
     "What the network sees of points and their partners"
-    lengths = np.linalg.norm(u.around, axis=2)*np.linalg.norm(v.around, axis=2)
-    cosine = (u.around*v.around).sum(2)/(lengths+1e-6)
-    distance = np.hypot(offset[...,0], offset[...,1])/OFFSET_UNIT
+    cosine = np.einsum('pnd,pnd->pn', u.around, v.around)/(u.length*v.length+1e-6)
+    distance = np.sqrt(offset[...,0]**2+offset[...,1]**2)/OFFSET_UNIT
     both_drawn = np.sqrt(u.drawn*v.drawn)
     return np.concatenate([
         np.abs(u.around-v.around),
@@ -98,8 +100,8 @@ def _differences(
         np.stack([(u.crowd_near+v.crowd_near)/2, (u.crowd_spread+v.crowd_spread)/2], 2)], 2)
 
 # %% ../../nbs/verifier/06_point_network.ipynb #b931b85c
-def _rows(vectors, k):
-    "The signatures at positions `k`, float32: faster to work with than what is stored"
+def _at(vectors, *k):
+    "What stands at positions `k`, float32: faster to work with than what is stored"
     return PointVectors(*(np.asarray(values[k], 'float32') for values in vectors))
 
 def _both_ways(
@@ -111,40 +113,62 @@ def _both_ways(
     "What the network sees of pairs"
     out = []
     for match,i,j in ((matches[0],a,b), (matches[1],b,a)):
-        pair = np.arange(len(i))[:,None]
-        partners = PointVectors(*(values[pair,match.partner] for values in _rows(vectors, j)))
-        out.append(_differences(_rows(vectors, i), partners, match.offset))
-    return np.concatenate(out, 1).astype('float32')
+        partners = _at(vectors, j[:,None], match.partner)
+        out.append(_differences(_at(vectors, i), partners, match.offset))
+    return np.concatenate(out, 1)
 
 # %% ../../nbs/verifier/06_point_network.ipynb #7120ddc7
 def _layer(x, weight):
     "A linear layer; the last row of its weights is the bias"
-    return x@weight[:-1]+weight[-1]
+    y = x@weight[:-1]
+    y += weight[-1]
+    return y
+
+def _relu(x): return np.maximum(x, 0, out=x)
 
 def _point_log_odds(
     points:PointNetwork,
     inputs:np.ndarray, # From `_both_ways`, shape (P,n,inputs)
 )->np.ndarray: # shape (P,n); above 0: rather two hands
     "Log odds that two hands drew a point and its partner"
-    hidden = np.maximum(_layer(inputs, points.first), 0)
-    hidden = np.maximum(_layer(hidden, points.second), 0)
-    return _layer(hidden, points.third)[...,0]
+    rows = inputs.reshape(-1, inputs.shape[-1]) # all points at once
+    hidden = _relu(_layer(_relu(_layer(rows, points.first)), points.second))
+    return _layer(hidden, points.third).reshape(inputs.shape[:-1])
+
+# %% ../../nbs/verifier/06_point_network.ipynb #threads2
+def _cores():
+    "Cores that this process may use"
+    asked = os.environ.get('OMP_NUM_THREADS', '').split(',')[0]
+    if asked.isdigit() and int(asked): return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+
+def _in_threads(work, items):
+    "`work` of each item, in their order"
+    threads = min(len(items), _cores())
+    if threads<2: return [work(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor # here, because a single question needs no threads
+    from threadpoolctl import threadpool_limits
+    with threadpool_limits(1, 'blas'), ThreadPoolExecutor(threads) as pool: return list(pool.map(work, items))
 
 # %% ../../nbs/verifier/06_point_network.ipynb #pointsB
+# Pairs worked on together: what they need fits into the cache of a core
+PAIRS_AT_ONCE = 64
+
 def point_logit(
     points:PointNetwork,
-    vectors:PointVectors, # From `point_vectors`
     features:np.ndarray, # Records of a view, shape (N,)
     a:np.ndarray, # Positions in them, shape (P,)
     b:np.ndarray, # Likewise
 )->np.ndarray: # Log odds that they are of two hands, shape (P,)
     "The judgement of pairs: the mean log odds over all points"
-    out = [np.zeros(0, 'float32')]
-    for k in range(0, len(a), BATCH):
-        i,j = a[k:k+BATCH],b[k:k+BATCH]
-        inputs = _both_ways(vectors, match_points(features[i], features[j]), i, j)
-        out.append(_point_log_odds(points, inputs).mean(1))
-    return np.concatenate(out)
+    a,b = np.asarray(a),np.asarray(b)
+    vectors,sets = point_vectors(points, features),point_set(features)
+    def judge(k):
+        i,j = a[k:k+PAIRS_AT_ONCE],b[k:k+PAIRS_AT_ONCE]
+        inputs = _both_ways(vectors, match_points(sets.rows(i), sets.rows(j)), i, j)
+        return _point_log_odds(points, inputs).mean(1)
+    judged = _in_threads(judge, range(0, len(a), PAIRS_AT_ONCE))
+    return np.concatenate([np.zeros(0, 'float32'), *judged])
 
 # %% ../../nbs/verifier/06_point_network.ipynb #pointsF
 def _painted(
@@ -168,7 +192,8 @@ def point_maps(
     "Where two signatures differ as written, as the network judges"
     pair = np.stack([a, b])
     written = pair['written']
-    matches = match_points(written[:1], written[1:])
+    sets = point_set(written)
+    matches = match_points(sets.rows([0]), sets.rows([1]))
     inputs = _both_ways(point_vectors(points, written), matches, np.array([0]), np.array([1]))
     log_odds = _point_log_odds(points, inputs).reshape(2, N_POINTS)
     return [_painted(_cut(_page(record)), values) for record,values in zip(pair, log_odds)]
@@ -225,7 +250,7 @@ def make_pair_set(
 )->PairSet:
     "Draw pairs and match their points"
     a,b,differs = training_pairs(writer, forged, strangers, np.random.default_rng(seed))
-    parts = [match_points(features[a[k:k+BATCH]], features[b[k:k+BATCH]])
+    parts = [match_points(point_set(features[a[k:k+BATCH]]), point_set(features[b[k:k+BATCH]]))
              for k in progress(range(0, len(a), BATCH), "matching points")]
     matched = [Matches(np.concatenate([part[way].partner for part in parts]).astype('uint8'),
                        np.concatenate([part[way].offset for part in parts]).astype('float16'))

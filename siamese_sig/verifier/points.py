@@ -7,7 +7,7 @@ from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
 __all__ = ['N_POINTS', 'POINT_RINGS', 'N_AROUND', 'WIDTH_RINGS', 'N_WIDTHS', 'POINT_WIDTHS', 'POINT_PAPER', 'MAP_HOLD',
-           'SEARCH_CIRCLES', 'MAP_SHARPNESS', 'Ring', 'Matches', 'match_points']
+           'SEARCH_CIRCLES', 'MAP_SHARPNESS', 'Ring', 'PointSet', 'point_set', 'Matches', 'match_points']
 
 # %% ../../nbs/verifier/03_points.ipynb #45f82c50
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 from .shapes import HALF_MARGIN, N_ORIENTATIONS, _blurred
 
 # %% ../../nbs/verifier/03_points.ipynb #7998df2e
-N_POINTS = 128
+N_POINTS = 64
 
 def _outline_points(
     outlines:list[np.ndarray], # Each a pixel apart, shape (n,2): y, x
@@ -142,18 +142,32 @@ def _surroundings(features):
     "The surroundings of points as rows of about unit length, shape (N,N_POINTS,N_AROUND)"
     return features['around'].astype('float32')/np.float32(255*3**0.5) # three rings of length 255
 
+class PointSet(NamedTuple):
+    "The points of signatures, ready to be matched"
+    look:np.ndarray # Their surroundings, from `_surroundings`
+    place:np.ndarray # Where they are, shape (N,N_POINTS,2): y, x, pixels at half the size
+    centre:np.ndarray # Mean place of a signature, shape (N,2)
+    spread:np.ndarray # Standard deviation of the places along y and x, plus a pixel, shape (N,2)
+
+    def rows(self, k): return PointSet(*(values[k] for values in self)) # Of the signatures at positions `k`
+
+def point_set(
+    features:np.ndarray, # Records of a view, shape (N,)
+)->PointSet: # float32
+    "The points of signatures, made ready once, whatever they are matched with"
+    place = features['spots'].astype('float32')
+    return PointSet(_surroundings(features), place, place.mean(1), place.std(1)+1)
+
 # %% ../../nbs/verifier/03_points.ipynb #e70bbaca
 def _first_map(
-    a:np.ndarray, # Points, mean about 0, shape (P,n,2): y, x
-    b:np.ndarray, # Those of the other signatures, likewise
+    a:PointSet, # Of P signatures
+    b:PointSet, # Of the other signatures
     stretch:bool, # Bring the spread of a to that of b along y and x, by a factor of at most e**0.5
 )->np.ndarray: # From (y, x, 1) in a to (y, x) in b, shape (P,3,2), float32
     "An affine map to begin with: the centre of a onto that of b"
-    size = np.ones_like(a[:,0])
-    if stretch:
-        ratio = (b.std(1)+1)/(a.std(1)+1)
-        size = np.exp(np.log(ratio).clip(-0.5, 0.5))
-    shift = b.mean(1)-size*a.mean(1)
+    size = np.ones_like(a.spread)
+    if stretch: size = np.exp(np.log(b.spread/a.spread).clip(-0.5, 0.5))
+    shift = b.centre-size*a.centre
     return np.stack([size*[[1,0]], size*[[0,1]], shift], 1).astype('float32')
 
 # %% ../../nbs/verifier/03_points.ipynb #0c71b9d7
@@ -171,6 +185,8 @@ def _fit_map(
     return np.linalg.solve(weighted@x+MAP_HOLD, weighted@partner+MAP_HOLD@first)
 
 # %% ../../nbs/verifier/03_points.ipynb #04948eca
+def _half_square(place): return (place[...,0]**2+place[...,1]**2)/2 # Of the distance from (0, 0)
+
 def _best_partners(
     unlike:np.ndarray, # 1 − cosine of the surroundings of each point of a and of b, shape (P,n,m)
     place:np.ndarray, # Where the map puts the points of a, shape (P,n,2)
@@ -180,15 +196,33 @@ def _best_partners(
     "For each point the partner of least cost: unlike + distance²/(2 circle²)"
     # distance²/2 = |b|²/2 - place·b + |place|²/2; the last term, equal for all b, is added last
     one = np.ones_like(place[...,:1])
-    half_square = np.square(b).sum(2, keepdims=True)/2
-    scaled = np.concatenate([b,half_square], 2)/-circle**2
+    scaled = np.concatenate([b, _half_square(b)[...,None]], 2)/-circle**2
     cost = np.concatenate([place,-one], 2)@scaled.transpose(0,2,1)
     cost += unlike
     best = cost.argmin(2)
     least = np.take_along_axis(cost, best[...,None], 2)[...,0]
-    return best, least+np.square(place).sum(2)/(2*circle**2)
+    return best, least+_half_square(place)/circle**2
 
 # %% ../../nbs/verifier/03_points.ipynb #f98213b5
+class Matches(NamedTuple):
+    "The partners that the points of some signatures have in others"
+    partner:np.ndarray # Positions among the points of the other signature, shape (P,N_POINTS)
+    offset:np.ndarray # Place by the map minus partner, (P,N_POINTS,2): y, x, pixels at half size
+
+class _Search(NamedTuple):
+    "How far a search for partners has come"
+    first:np.ndarray # The map that it began with, shape (P,3,2)
+    place:np.ndarray # Where its present map puts the points of a, shape (P,n,2)
+    partner:np.ndarray # Positions of the partners in b, shape (P,n)
+    cost:np.ndarray # Of each partner, shape (P,n)
+
+def _cheaper(one:_Search, other:_Search)->_Search:
+    "For each pair, the one of two searches with the lower mean cost"
+    better = other.cost.mean(1)<one.cost.mean(1)
+    def choose(mine, theirs): return np.where(better.reshape(-1, *[1]*(mine.ndim-1)), theirs, mine)
+    return _Search(*map(choose, one, other))
+
+# %% ../../nbs/verifier/03_points.ipynb #partners1
 # How near a partner should be in each round, pixels at half the size
 SEARCH_CIRCLES = (36.,20.,12.,8.)
 # How fast a pair of points loses its influence on the map as its cost grows
@@ -196,39 +230,29 @@ MAP_SHARPNESS = 4
 
 def _partners(
     unlike:np.ndarray, # 1 − cosine of the surroundings of each point of a and of b, shape (P,n,m)
-    a:np.ndarray, # Points, shape (P,n,2): y, x, pixels at half the size
-    b:np.ndarray, # Those of the other signatures, shape (P,m,2)
-    stretch:bool, # See `_first_map`
-)->tuple[np.ndarray,np.ndarray,np.ndarray]: # Partners (P,n); offsets (P,n,2); mean cost (P,)
+    a:PointSet, # Of P signatures
+    b:PointSet, # Of the other signatures
+)->Matches:
     "For each point of a its partner in b, and how far from the partner the map puts it"
-    x = np.concatenate([a, np.ones_like(a[...,:1])], 2)
-    pair = np.arange(len(a))[:,None]
-    affine = first = _first_map(a, b, stretch)
-    for circle in SEARCH_CIRCLES:
+    x = np.concatenate([a.place, np.ones_like(a.place[...,:1])], 2)
+    pair = np.arange(len(x))[:,None]
+    def search(affine, first, circle):
         place = x@affine
-        best,cost = _best_partners(unlike, place, b, circle)
-        partner = b[pair,best]
-        affine = _fit_map(x, partner, np.exp(-MAP_SHARPNESS*cost), first)
-    return best, place-partner, cost.mean(1)
+        return _Search(first, place, *_best_partners(unlike, place, b.place, circle))
+    first_maps = [_first_map(a, b, stretch) for stretch in (False,True)]
+    now = _cheaper(*(search(first, first, SEARCH_CIRCLES[0]) for first in first_maps))
+    for circle in SEARCH_CIRCLES[1:]:
+        partner = b.place[pair,now.partner]
+        affine = _fit_map(x, partner, np.exp(-MAP_SHARPNESS*now.cost), now.first)
+        now = search(affine, now.first, circle)
+    return Matches(now.partner, now.place-b.place[pair,now.partner])
 
 # %% ../../nbs/verifier/03_points.ipynb #2bb69684
-class Matches(NamedTuple):
-    "The partners that the points of some signatures have in others"
-    partner:np.ndarray # Positions among the points of the other signature, shape (P,N_POINTS)
-    offset:np.ndarray # Place by the map minus partner, (P,N_POINTS,2): y, x, pixels at half size
-
 def match_points(
-    a:np.ndarray, # Records of `FEATURES`, shape (P,)
-    b:np.ndarray, # Likewise
+    a:PointSet, # Of P signatures
+    b:PointSet, # Of the other signatures
 )->list[Matches]: # For the points of a, then for the points of b
     "Find the partners of all points of two signatures, in both directions"
-    unlike = 1-_surroundings(a)@_surroundings(b).transpose(0,2,1)
-    spots_a = a['spots'].astype('float32')
-    spots_b = b['spots'].astype('float32')
-    out = []
-    for sides in ((unlike,spots_a,spots_b), (unlike.transpose(0,2,1),spots_b,spots_a)):
-        plain,stretched = (_partners(*sides, stretch) for stretch in (False,True))
-        better = (stretched[2]<plain[2])[:,None]
-        out.append(Matches(np.where(better, stretched[0], plain[0]),
-                           np.where(better[...,None], stretched[1], plain[1])))
-    return out
+    unlike = 1-a.look@b.look.transpose(0,2,1)
+    back = np.ascontiguousarray(unlike.transpose(0,2,1)) # searched row by row, which is twice as fast
+    return [_partners(unlike, a, b), _partners(back, b, a)]

@@ -143,28 +143,30 @@ def _hellinger(a, b):
 DISTANCES = (*(f'texture {r}' for r in LBP_RADII), 'texture 4 in cells',
              *(f'trait: {name}' for name in TRAITS))
 
+def _compared_parts(features): # What distances are taken of, float32: textures, those in cells, traits
+    textures,in_cells,traits = (features[name].astype('float32') for name in ('lbp','lbp_4','traits'))
+    return textures, in_cells.reshape(-1, _N_CELLS*LBP_CODES), traits
+
 def _distances(
-    a:np.ndarray, # Records of a view, shape (P,)
+    parts:tuple[np.ndarray,...], # From `_compared_parts`
+    a:np.ndarray, # Positions in them, shape (P,)
     b:np.ndarray, # Likewise
 )->np.ndarray: # shape (P,len(DISTANCES)), float32
     "Distances of pairs, all at once"
-    def part(v, name): return v[name].astype('float32')
-    textures = _hellinger(part(a, 'lbp'), part(b, 'lbp'))
-    all_cells = (-1,_N_CELLS*LBP_CODES)
-    in_cells = _hellinger(part(a, 'lbp_4').reshape(all_cells), part(b, 'lbp_4').reshape(all_cells))
-    traits = np.abs(part(a, 'traits')-part(b, 'traits'))
-    return np.concatenate([textures, in_cells[:,None], traits], 1)
+    textures,in_cells,traits = parts
+    return np.concatenate([_hellinger(textures[a], textures[b]), _hellinger(in_cells[a], in_cells[b])[:,None],
+                           np.abs(traits[a]-traits[b])], 1)
 
 # %% ../../nbs/verifier/04_record.ipynb #f8724000
 def pair_distances(
-    a:np.ndarray, # Records of a view, shape (P,)
+    features:np.ndarray, # Records of a view, shape (N,)
+    a:np.ndarray, # Positions in them, shape (P,)
     b:np.ndarray, # Likewise
     batch:int=64, # Pairs worked on together
 )->np.ndarray: # shape (P,len(DISTANCES)), float32, 0 = alike
     "Many weak distances of each pair, the same in either order"
-    if a.shape!=b.shape or a.ndim!=1:
-        raise DataError(f"records of shapes {a.shape} and {b.shape}; "
-                        "expected two rows of one length")
+    if len(a)!=len(b): raise DataError(f"{len(a)} and {len(b)} positions; expected as many of one as of the other")
+    parts = _compared_parts(features)
     out = [np.zeros((0,len(DISTANCES)), 'float32')]
-    for k in range(0, len(a), batch): out.append(_distances(a[k:k+batch], b[k:k+batch]))
+    for k in range(0, len(a), batch): out.append(_distances(parts, a[k:k+batch], b[k:k+batch]))
     return np.maximum(np.concatenate(out), 0, dtype='float32')
