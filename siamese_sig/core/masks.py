@@ -6,8 +6,8 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['MAX_SMALL_BOX', 'grey_of', 'shrunk', 'dilated', 'eroded', 'opened', 'closed', 'run_lengths', 'box_of', 'pen_width',
-           'Pieces', 'pieces_of', 'count_pieces']
+__all__ = ['MAX_SMALL_BOX', 'grey_of', 'shrunk', 'dilated', 'eroded', 'opened', 'closed', 'run_lengths', 'box_of', 'middle',
+           'pen_width', 'Pieces', 'pieces_of', 'count_pieces']
 
 # %% ../../nbs/core/masks.ipynb #masks-imp
 from typing import NamedTuple
@@ -70,11 +70,16 @@ def box_of(mask):
     if not len(rows): return slice(0,0), slice(0,0)
     return slice(rows[0], rows[-1]+1), slice(columns[0], columns[-1]+1)
 
+def middle(numbers):
+    "The median of a few numbers, shape (n,), in half the time of `np.median`"
+    ordered,n = np.sort(numbers),len(numbers)
+    return (ordered[(n-1)//2]+ordered[n//2])/2
+
 def pen_width(mask):
     "Width of the strokes, pixels; 0 without ink"
     ink = mask[box_of(mask)]
     if not ink.size: return 0.
-    return float(min(np.median(run_lengths(ink)), np.median(run_lengths(ink.T))))
+    return float(min(middle(run_lengths(ink)), middle(run_lengths(ink.T))))
 
 # %% ../../nbs/core/masks.ipynb #masks-pieces
 class Pieces(NamedTuple):

@@ -147,6 +147,7 @@ def _neighbours(pieces, letters):
 def _groups(pieces, letters):
     "Groups of at least four letters that stand side by side, each a list of numbers of pieces"
     i,j = _neighbours(pieces, letters)
+    if len(i)<MIN_LETTERS-1: return [] # links that a group of so many letters needs
     links = coo_array((np.ones(len(i)), (i,j)), shape=(len(letters),len(letters)))
     _,group = connected_components(links, directed=False)
     return [letters[group==k] for k in np.flatnonzero(np.bincount(group)>=MIN_LETTERS)]
