@@ -25,8 +25,10 @@ from ..core.images import PIXEL_MODULES, tell_unusable
 from .strokes import INK_SIZE
 from .shapes import TRAITS
 from .record import FEATURES, image_features, same_ink
+from .spaces import _unit
 from .pens import PEN_CHANGE_LOG_RATIO, BLOT_LINE_WIDTH
 from .evidence import evidence_contributions, evidence_score, load_evidence
+from .packed import Packing, SEARCH_SCALE, _whole, search_vectors
 
 # %% ../../nbs/verifier/09_matchers.ipynb #436b786b
 pd = lazy_loader.load('pandas') # loaded when first used: `verify` answers sooner without it
@@ -89,6 +91,8 @@ class EvidenceMatcher:
     def __init__(self, file:str|Path): # From `save_evidence`
         self.evidence = _checked_evidence(file)
         self.fingerprint = file_sha256(file)[:16]
+        packing = Packing(self.evidence)
+        self.packed,self.pack,self.unpack = packing.dtype, packing.pack, packing.unpack # What an archive keeps
 
     @classmethod # without what was fitted, which worker processes need not be sent
     def one(cls, path:str|Path)->np.ndarray: # A record of `FEATURES`, shape ()
@@ -115,6 +119,8 @@ class EvidenceMatcher:
     def contributions(self, features:np.ndarray, a:np.ndarray, b:np.ndarray)->dict[str,np.ndarray]:
         "What spoke for and against: log odds that add up to those of the score, each of shape (P,)"
         return evidence_contributions(self.evidence, features, a, b)
+
+    def search_vectors(self, features)->np.ndarray: return search_vectors(self.evidence, features) # (N,d), int8
 
     def doubts(self, features)->np.ndarray: return features['doubts'] # Bits of `Doubt`, shape (N,)
 
@@ -194,6 +200,7 @@ class RunMatcher:
         _check_run(run, self.config, self.encoder, self.head)
         length, = self.encoder.output_shape
         self.shape = (length+1,) # the encoding, and last the doubts about the ink
+        self.packed = np.dtype([('features',self.dtype,self.shape)]) # What an archive keeps
         content = b''.join(file.read_bytes() for file in onnx_files)
         self.fingerprint = hashlib.sha256(content).hexdigest()[:16]
 
@@ -221,6 +228,16 @@ class RunMatcher:
             one,other = features[a[k:k+block],:-1], features[b[k:k+block],:-1]
             scores.append(self.head(one, other)[:,0])
         return np.concatenate(scores)
+
+    def pack(self, features)->np.ndarray: # Features, shape (N,F+1) -> of dtype `packed`, shape (N,)
+        packed = np.zeros(len(features), self.packed)
+        packed['features'] = features
+        return packed
+
+    def unpack(self, packed)->np.ndarray: return packed['features']
+
+    def search_vectors(self, features)->np.ndarray: # (N,F), int8: encodings of unit length
+        return _whole(_unit(features[:,:-1]), 1/SEARCH_SCALE, 'i1')
 
     def doubts(self, features)->np.ndarray: return features[:,-1].astype(int) # Bits of `Doubt`, shape (N,)
 
