@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 # %% auto #0
-__all__ = ['PART', 'GROUP_ROWS', 'PLAN_ROWS', 'MAX_BYTES', 'WRITERS_AT_ONCE', 'TRIES', 'list_signatures', 'parquet_files',
-           'part_file', 'EnrolParts', 'run_parts', 'enrol', 'read_archive', 'Archive', 'read_enrolled', 'each_writer',
-           'Candidate', 'Ranking', 'rank_writers', 'identify', 'forget', 'find_enrolled', 'ScoreParts', 'score_parts',
-           'ray_cluster']
+__all__ = ['PART', 'GROUP_ROWS', 'READ_ROWS', 'PLAN_ROWS', 'MAX_BYTES', 'PARTS_A_TASK', 'SHORTLIST', 'WRITERS_AT_ONCE', 'TRIES',
+           'list_signatures', 'parquet_files', 'part_file', 'EnrolParts', 'check_engine', 'run_parts', 'enrol',
+           'read_archive', 'Archive', 'read_enrolled', 'Likely', 'shortlist', 'references_of', 'Candidate', 'Ranking',
+           'rank_writers', 'identify', 'forget', 'find_enrolled', 'ScoreParts', 'score_parts', 'ray_cluster']
 
 # %% ../nbs/09_archive.ipynb #b57e738e
 import contextlib, csv, functools, hashlib, io, json, os, re, shutil, tempfile
@@ -29,6 +29,7 @@ from .core.files import (
 from .core.settings import ENGINES
 from .core.folders import understand, walk_images
 from .evaluate import check_point
+from .verifier.packed import PACKED_FORMAT
 from .verifier.matchers import EvidenceMatcher
 from .verify import BUNDLED, Enrolled, MOST_REFERENCES, Verdict, Verifier
 from .score import ANSWER_COLUMNS, answers, find_images, read_questions
@@ -137,8 +138,10 @@ def _check_source(file, name):
 # %% ../nbs/09_archive.ipynb #8bdfbcae
 # Rows of a part; a multiple of the questions that are answered together
 PART = 1024
-# Rows that are measured, written and read together
+# Rows that are measured together
 GROUP_ROWS = 128
+# Rows that are written and read together: few, because mostly the references of one writer are wanted
+READ_ROWS = 16
 # Rows of the plan, and of the index, that are written and read together
 PLAN_ROWS = 10_000
 
@@ -148,7 +151,7 @@ def _chunks(items, size):
     while chunk := list(islice(items, size)): yield chunk
 
 # %% ../nbs/09_archive.ipynb #3b0ab36e
-def _write_table(path, batches, schema, rows=GROUP_ROWS, finish=lambda: None):
+def _write_table(path, batches, schema, rows=READ_ROWS, finish=lambda: None):
     "Write batches of rows as row groups of a Parquet file; it appears whole, after `finish` was called"
     import pyarrow as pa, pyarrow.parquet as pq
     repeated = [name for name in schema.names if name in ('writer','fingerprint')]
@@ -340,17 +343,21 @@ def part_file(folder, part, kind='part', suffix='.parquet'):
     "The path of what belongs to a part"
     return Path(folder)/f'{kind}-{part:06d}{suffix}'
 
+def _vector_length(matcher):
+    "Bytes of a search vector"
+    return matcher.search_vectors(np.zeros((0,*matcher.shape), matcher.dtype)).shape[1]
+
 def _layout(matcher):
-    "What identifies the fields and the size of a row of features"
-    fields = repr((np.dtype(matcher.dtype).descr, matcher.shape))
+    "What identifies the fields and the size of a row"
+    fields = repr((matcher.packed.descr, _vector_length(matcher)))
     return hashlib.sha256(fields.encode()).hexdigest()[:8]
 
 def _schema(matcher):
     "The columns of an archive"
     import pyarrow as pa
-    width = np.dtype((matcher.dtype, matcher.shape)).itemsize # bytes
-    return pa.schema([('writer', pa.string()), ('name', pa.string()), ('features', pa.binary(width)),
-                      ('fingerprint', pa.string()), ('created', pa.timestamp('ms', 'UTC'))])
+    return pa.schema([('writer', pa.string()), ('name', pa.string()), ('record', pa.binary(matcher.packed.itemsize)),
+                      ('vector', pa.binary(_vector_length(matcher))), ('fingerprint', pa.string()),
+                      ('created', pa.timestamp('ms', 'UTC'))])
 
 # %% ../nbs/09_archive.ipynb #9356903b
 def _write_csv(file, rows):
@@ -361,17 +368,21 @@ def _write_csv(file, rows):
     return write_whole(file, write)
 
 # %% ../nbs/09_archive.ipynb #b9fc961d
-def _archive_row(signature, features, fingerprint):
-    "A row of an archive"
-    return dict(writer=signature.writer, name=one_line(signature.name), features=np.asarray(features).tobytes(),
-                fingerprint=fingerprint, created=datetime.now(timezone.utc))
+def _archive_rows(matcher, signatures, features):
+    "Rows of an archive, from signatures that were measured"
+    features,now = np.stack(features), datetime.now(timezone.utc)
+    packed,vectors = matcher.pack(features), matcher.search_vectors(features)
+    return [dict(writer=signature.writer, name=one_line(signature.name), record=record.tobytes(), vector=vector.tobytes(),
+                 fingerprint=matcher.fingerprint, created=now)
+            for signature,record,vector in zip(signatures, packed, vectors)]
 
 def _archive_groups(matcher, signatures, errors, workers, tick):
     "Rows of an archive, a group at a time; what cannot be used is added to `errors`"
     measured = _measure(matcher, [signature.image for signature in signatures], workers)
     for group in _chunks(zip(signatures, measured), GROUP_ROWS):
         errors += [(one_line(s.name), one_line(error), s.writer) for s,(_,error) in group if error]
-        yield [_archive_row(s, features, matcher.fingerprint) for s,(features,error) in group if not error]
+        usable = [(s, features) for s,(features,error) in group if not error]
+        yield _archive_rows(matcher, *map(list, zip(*usable))) if usable else []
         tick(len(group))
 
 # %% ../nbs/09_archive.ipynb #37b1109c
@@ -405,6 +416,10 @@ class EnrolParts:
         return len(rows)
 
 # %% ../nbs/09_archive.ipynb #b432e3b9
+def check_engine(engine:str):
+    "Raise a `DataError` unless it is one of `ENGINES`"
+    if engine not in ENGINES: raise DataError(f"engine {engine!r}; expected one of {', '.join(ENGINES)}")
+
 def run_parts(
     job, # `EnrolParts` or `ScoreParts`
     parts:int, # Number of parts
@@ -415,7 +430,7 @@ def run_parts(
     address:str|None=None # Of a Ray cluster; None: one is started on this machine for this job
 ):
     "Make the parts that are missing"
-    if engine not in ENGINES: raise DataError(f"engine {engine!r}; expected one of {', '.join(ENGINES)}")
+    check_engine(engine)
     missing = [part for part in range(parts) if not job.made(part)]
     if not missing: return
     with progress(None, what, rows) as bar:
@@ -498,14 +513,14 @@ def _check_begun(out, begun, now):
         raise DataError(f"{out}: is a complete archive; name a new one, or delete it first")
     for name,value in now.items():
         if begun.get(name)==value: continue
-        what = 'source' if name=='source' else 'model'
+        what = dict(source='source', format='version of siamese-sig').get(name, 'model')
         raise DataError(f"{out}: was begun with another {what} ({begun.get(name)}, this one is {value}); "
                         "name a new folder, or delete it first")
 
 # %% ../nbs/09_archive.ipynb #86192c61
 def _begin(out, source, matcher, part_rows, layout=None, tell=lambda words: None):
     "The content of `_archive.json`: of an archive that was begun, or of a new one with its plan"
-    now = dict(source=source, fingerprint=matcher.fingerprint, layout=_layout(matcher))
+    now = dict(format=PACKED_FORMAT, source=source, fingerprint=matcher.fingerprint, layout=_layout(matcher))
     if (out/'_archive.json').exists():
         begun = read_json(out/'_archive.json', 'name a new folder')
         _check_begun(out, begun, now)
@@ -514,7 +529,7 @@ def _begin(out, source, matcher, part_rows, layout=None, tell=lambda words: None
     with whole_folder(out) as new:
         (new/'_work').mkdir()
         parts,rows = _make_plan(new/'_work', source, part_rows, layout, tell)
-        begun = dict(format=1, **now, version=version('siamese_sig'), parts=parts, rows=rows, complete=False)
+        begun = dict(**now, version=version('siamese_sig'), parts=parts, rows=rows, complete=False)
         (new/'_archive.json').write_text(json.dumps(begun, indent=1))
     return begun
 
@@ -568,6 +583,9 @@ def read_archive(folder:str|Path)->dict: # The content of `_archive.json`
     hint = f"make it with: siamese-sig enrol FOLDER --out {folder}"
     if Path(folder).is_file(): raise DataError(f"{folder}: a file, not a folder of parts; {hint}")
     made = read_json(Path(folder)/'_archive.json', hint)
+    if made.get('format')!=PACKED_FORMAT: raise DataError(
+        f"{folder}: an archive of format {made.get('format')}; this version of siamese-sig reads format "
+        f"{PACKED_FORMAT}; {hint}")
     if made.get('complete') is not True: raise DataError(
         f"{folder}: its enrolment was not finished; "
         f"go on with: siamese-sig enrol {made.get('source')} --out {folder}")
@@ -640,19 +658,21 @@ def _rows_in_part(folder, part, matcher, writer=None):
     return rows
 
 # %% ../nbs/09_archive.ipynb #f404ddfe
-def _as_enrolled(folder, matcher, rows):
-    "Rows of an archive as `Enrolled`, after a check of verifier and numbers"
-    others = {row['fingerprint'] for row in rows}-{matcher.fingerprint}
+def _check_fingerprints(folder, matcher, fingerprints):
+    others = set(fingerprints)-{matcher.fingerprint}
     if others: raise DataError(
         f"{folder}: rows of another model ({', '.join(sorted(map(str, others)))}, this one is "
         f"{matcher.fingerprint}) are among them; enrol the images again")
-    data = b''.join(row['features'] for row in rows)
-    features = np.frombuffer(data, matcher.dtype).reshape(-1, *matcher.shape)
-    if not _all_finite(features):
-        raise DataError(f"{folder}: its features are not those of a signature; enrol the images again")
+
+def _as_enrolled(folder, matcher, rows):
+    "Rows of an archive as `Enrolled`, after a check of verifier and numbers"
+    _check_fingerprints(folder, matcher, [row['fingerprint'] for row in rows])
+    packed = np.frombuffer(b''.join(row['record'] for row in rows), matcher.packed)
+    if not _all_finite(packed):
+        raise DataError(f"{folder}: its records are not those of a signature; enrol the images again")
     writers = np.array([row['writer'] for row in rows], str)
     names = np.array([row['name'] for row in rows], str)
-    return Enrolled(writers, names, features, matcher.fingerprint)
+    return Enrolled(writers, names, matcher.unpack(packed), matcher.fingerprint)
 
 # %% ../nbs/09_archive.ipynb #e99dff4c
 class Archive:
@@ -691,26 +711,100 @@ def read_enrolled(
     archive = Archive(folder, verifier)
     return archive.all() if writer is None else archive.of(writer)
 
-# %% ../nbs/09_archive.ipynb #arc-writers
-def _writers_of_part(archive, part, done):
-    "(writer, references) of the writers in a part; a writer with rows in other parts is read once and added to `done`"
-    rows = _rows_in_part(archive.folder, part, archive.matcher)
-    if not rows: return
-    enrolled = _as_enrolled(archive.folder, archive.matcher, rows)
-    for writer in dict.fromkeys(enrolled.writer.tolist()):
-        if len(_parts_of(archive.index, writer))==1: yield writer, enrolled.features[enrolled.writer==writer]
-        elif writer not in done:
-            done.add(writer)
-            yield writer, archive.of(writer).features
+# %% ../nbs/09_archive.ipynb #arc-vectors
+def _vectors_of_part(folder, part, matcher):
+    "The writers in a part, an Arrow array, and the search vectors of their references, shape (n,d), int8"
+    path = part_file(folder, part)
+    with _open_parquet(path) as file:
+        _check_part(file, path, matcher)
+        try:
+            table = file.read(['writer','vector','fingerprint'], use_threads=False).combine_chunks()
+            if any(column.null_count for column in table.columns): raise ValueError('empty cells')
+            vectors = np.frombuffer(b''.join(table['vector'].to_pylist()), 'i1').reshape(len(table), -1)
+        except Exception as e: raise DataError(
+            f"{path}: damaged ({e or type(e).__name__}); enrol the images again") from None
+    _check_fingerprints(folder, matcher, table['fingerprint'].unique().to_pylist())
+    return table['writer'], vectors
 
-def each_writer(
-    archive:Archive
-): # (writer, features of the references) of each
-    "The writers of an archive, one by one"
-    done = set()
-    for part in archive.index['part']: yield from _writers_of_part(archive, part, done)
+# %% ../nbs/09_archive.ipynb #arc-near
+class Likely(NamedTuple):
+    "A writer on a shortlist"
+    likeness:float # Product of the search vectors of the signature and of the writer's nearest reference
+    writer:str
+
+def _likeliest(found, most):
+    "The `most` likeliest writers among items of `Likely`, each once"
+    nearest = {}
+    for one in sorted(found, reverse=True): nearest.setdefault(one.writer, one)
+    return list(islice(nearest.values(), most))
+
+def _likely_in_part(folder, part, matcher, vector, most):
+    "The likeliest writers in a part"
+    writers,vectors = _vectors_of_part(folder, part, matcher)
+    if not len(vectors): return []
+    likeness = vectors.astype('float32')@vector.astype('float32')
+    order = np.argsort(-likeness, kind='stable')
+    ranked = map(Likely, likeness[order].tolist(), writers.take(order).to_pylist())
+    return _likeliest(ranked, most)
+
+# %% ../nbs/09_archive.ipynb #arc-short
+PARTS_A_TASK = 64 # Whose vectors a Ray worker reads in one go
+
+def _likely_in_parts(folder, parts, matcher, vector, most):
+    "The likeliest writers in some parts"
+    found = []
+    for part in parts: found = _likeliest([*found, *_likely_in_part(folder, part, matcher, vector, most)], most)
+    return found
+
+def _shortlist_on_ray(folder, parts, matcher, vector, most, workers, address):
+    "`_likely_in_parts` by the workers of a cluster, and their lists merged"
+    found = []
+    with ray_cluster(workers, address) as ray:
+        task,shared = ray.remote(num_cpus=1)(_likely_in_parts), ray.put(matcher)
+        tasks = [task.remote(folder, chunk, shared, vector, most) for chunk in _chunks(parts, PARTS_A_TASK)]
+        for done in progress(tasks, 'searching'): found = _likeliest([*found, *ray.get(done)], most)
+    return found
+
+def shortlist(
+    archive:Archive,
+    questioned:np.ndarray, # Features of a signature
+    most:int, # Writers to list
+    engine:str='local', # One of `ENGINES`
+    workers:int|None=None, # See `run_parts`
+    address:str|None=None, # See `run_parts`
+)->list[Likely]: # The likeliest first
+    "The writers whose references are nearest to a signature, by their search vectors"
+    check_engine(engine)
+    vector = archive.matcher.search_vectors(questioned[None])[0]
+    folder,parts,matcher = _absolute(archive.folder), archive.index['part'], archive.matcher
+    if engine=='ray': return _shortlist_on_ray(folder, parts, matcher, vector, most, workers, address)
+    return _likely_in_parts(folder, progress(parts, 'searching'), matcher, vector, most)
+
+# %% ../nbs/09_archive.ipynb #arc-some
+def _rows_of_some(archive, part, writers):
+    "The rows of some writers in a part"
+    path = part_file(archive.folder, part)
+    with _open_parquet(path) as file:
+        _check_part(file, path, archive.matcher)
+        groups = {group for writer in writers for group in _groups_of(file, writer)}
+        for group in sorted(groups):
+            yield from (row for row in _rows_in_group(file, group, path, None) if row['writer'] in writers)
+
+def references_of(
+    archive:Archive,
+    writers:list[str],
+)->dict[str,np.ndarray]: # Features of the references of each
+    "The references of some writers"
+    wanted,rows = {}, {writer: [] for writer in writers}
+    for writer in writers:
+        for part in _parts_of(archive.index, writer): wanted.setdefault(part, set()).add(writer)
+    for part,here in progress(sorted(wanted.items()), 'reading'):
+        for row in _rows_of_some(archive, part, here): rows[row['writer']].append(row)
+    return {writer: _as_enrolled(archive.folder, archive.matcher, found).features
+            for writer,found in rows.items() if found}
 
 # %% ../nbs/09_archive.ipynb #arc-rank
+SHORTLIST = 200 # Writers about whom the verifier is asked
 WRITERS_AT_ONCE = 64 # Whose questions are answered together
 
 class Candidate(NamedTuple):
@@ -721,8 +815,14 @@ class Candidate(NamedTuple):
 class Ranking(NamedTuple):
     "Enrolled writers, the likeliest first"
     candidates:list[Candidate]
-    writers:int # Who were asked about
+    writers:int # Who are enrolled
+    asked:int # About whom the verifier was asked
     errors:list[str] # Of writers about whom nothing can be said
+
+def _n_writers(index):
+    "The number of writers by the index; who is in two parts one after the other counts once"
+    go_on = sum(first==last for first,last in zip(index['first'][1:], index['last']))
+    return sum(index['writers'])-go_on
 
 def _likeliest_first(candidate):
     "The order of candidates: by P(forged), which is calibrated for each number of references, then by score"
@@ -741,29 +841,32 @@ def rank_writers(
     verifier:Verifier,
     questioned:np.ndarray, # Features of the questioned signature
     archive:Archive,
-    top:int=5 # How many candidates are returned
+    top:int=5, # How many candidates are returned
+    most:int=SHORTLIST, # Writers about whom the verifier is asked, the likeliest by their search vectors
+    **where # `engine`, `workers` and `address` of `shortlist`
 )->Ranking:
-    "Ask of every enrolled writer whether a signature is theirs"
-    candidates,errors,n_writers = [], [], 0
-    total = sum(archive.index['writers'])
-    blocks = _chunks(progress(each_writer(archive), 'asking of each writer', total), WRITERS_AT_ONCE)
-    for block in blocks:
-        n_writers += len(block)
+    "Ask whether a signature is theirs, of the enrolled writers that it is most like"
+    listed = [one.writer for one in shortlist(archive, questioned, max(most, top), **where)]
+    known = references_of(archive, listed)
+    candidates,errors = [], []
+    for block in _chunks(progress(known.items(), 'asking of each writer', len(known)), WRITERS_AT_ONCE):
         for (writer,_),answer in zip(block, _ask(verifier, questioned, block)):
             if isinstance(answer, DataError): errors.append(f'{writer}: {answer}')
             else: candidates.append(Candidate(writer, answer))
-        candidates = sorted(candidates, key=_likeliest_first)[:top]
-    return Ranking(candidates, n_writers, errors)
+    candidates = sorted(candidates, key=_likeliest_first)[:top]
+    return Ranking(candidates, _n_writers(archive.index), len(known), errors)
 
 def identify(
     verifier:Verifier,
     questioned, # An image file, a picture of Pillow or an array
     folder:str|Path, # Archive, from `enrol`
-    top:int=5 # How many candidates are returned
+    top:int=5, # How many candidates are returned
+    most:int=SHORTLIST, # See `rank_writers`
+    **where # See `rank_writers`
 )->Ranking:
     "Whose of the enrolled signatures is a questioned one most like?"
     archive = Archive(folder, verifier)
-    return rank_writers(verifier, verifier.matcher.one(questioned), archive, top)
+    return rank_writers(verifier, verifier.matcher.one(questioned), archive, top, most, **where)
 
 # %% ../nbs/09_archive.ipynb #399642f8
 def _delete_from(path, writer):

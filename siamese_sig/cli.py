@@ -415,7 +415,8 @@ def forget(
 # %% ../nbs/10_cli.ipynb #cli-ranking
 def _ranking_in_words(ranking, questioned):
     "A `Ranking` for people"
-    lines = [f"{one_line(questioned)}, among {counted(ranking.writers, 'enrolled writer')}:"]
+    in_full = f", the {ranking.asked:,} likeliest compared in full" if ranking.asked<ranking.writers else ''
+    lines = [f"{one_line(questioned)}, among {counted(ranking.writers, 'enrolled writer')}{in_full}:"]
     for place,(writer,verdict) in enumerate(ranking.candidates, 1):
         p_forged,references = _probability_in_words(verdict.p_forged), counted(verdict.references, 'reference')
         lines.append(f"{place:>2}. {writer:<20} P(forged) {p_forged:>5}  score {verdict.score:.3f}  "
@@ -428,21 +429,27 @@ def _ranking_in_words(ranking, questioned):
 # %% ../nbs/10_cli.ipynb #cli-identify
 @app.command(rich_help_panel=OWN_PANEL, epilog=_examples(
     'siamese-sig identify questioned.png --enrolled refs.parquet',
-    'siamese-sig identify questioned.png --enrolled refs.parquet --top 20 --json'))
+    'siamese-sig identify questioned.png --enrolled refs.parquet --top 20 --json',
+    'siamese-sig identify questioned.png --enrolled refs.parquet --engine ray --address 10.0.0.1:6379'))
 def identify(
     questioned:_argument(Path, "Image of a signature."),
     enrolled:_option(Path, "Archive that `siamese-sig enrol` made."),
     top:_option(int, "How many writers are listed, the likeliest first.", min=1)=5,
+    shortlist:_option(int, "How many writers are compared in full: the nearest ones at a first look.", min=1)=200,
     model:ModelOption=None,
     calibration:CalibrationOption=None,
+    engine:EngineOption='local',
+    workers:WorkersOption=None,
+    address:AddressOption=None,
     as_json:JsonOption=False,
 ):
-    "Whose is it? Compare a signature with every enrolled writer."
+    "Whose is it? Compare a signature with the enrolled writers who are most like it."
     from siamese_sig import archive
     from siamese_sig.verify import Verifier
-    ranking = archive.identify(Verifier.load(model, calibration), questioned, enrolled, top)
+    ranking = archive.identify(Verifier.load(model, calibration), questioned, enrolled, top, shortlist,
+                               engine=engine, workers=workers, address=address)
     candidates = [dict(writer=writer, **verdict._asdict()) for writer,verdict in ranking.candidates]
-    if as_json: _say(json.dumps(dict(writers=ranking.writers, candidates=candidates, errors=ranking.errors)))
+    if as_json: _say(json.dumps(dict(writers=ranking.writers, asked=ranking.asked, candidates=candidates, errors=ranking.errors)))
     else: _say(_ranking_in_words(ranking, questioned))
 
 # %% ../nbs/10_cli.ipynb #87a1c910

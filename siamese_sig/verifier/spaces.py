@@ -68,7 +68,8 @@ def _unit(v):
 
 def _raw(features, part):
     "A part of records as rows, shape (N,n), float32"
-    return features[part].reshape(len(features), -1).astype('float32')
+    values = features[part]
+    return values.reshape(len(values), np.prod(values.shape[1:], dtype=int)).astype('float32')
 
 # %% ../../nbs/verifier/05_spaces.ipynb #7004a9d9
 def _main_directions(x, mean, d):
