@@ -12,7 +12,7 @@ __all__ = ['PART', 'GROUP_ROWS', 'READ_ROWS', 'PLAN_ROWS', 'MAX_BYTES', 'PARTS_A
            'rank_writers', 'identify', 'forget', 'find_enrolled', 'ScoreParts', 'score_parts', 'ray_cluster']
 
 # %% ../nbs/09_archive.ipynb #b57e738e
-import contextlib, csv, functools, hashlib, io, json, os, re, shutil, tempfile
+import contextlib, csv, functools, hashlib, io, itertools, json, os, re, shutil, tempfile
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,6 +26,7 @@ import numpy as np
 from .core.messages import DataError, one_line, progress, quiet_stderr
 from .core.files import (
     check_vacant, file_sha256, left_over, only_one, read_json, whole_folder, write_whole)
+from .core.threads import in_threads
 from .core.settings import ENGINES
 from .core.folders import understand, walk_images
 from .evaluate import check_point
@@ -141,7 +142,7 @@ PART = 1024
 # Rows that are measured together
 GROUP_ROWS = 128
 # Rows that are written and read together: few, because mostly the references of one writer are wanted
-READ_ROWS = 16
+READ_ROWS = 32
 # Rows of the plan, and of the index, that are written and read together
 PLAN_ROWS = 10_000
 
@@ -637,7 +638,7 @@ def _rows_in_group(file, group, path, writer):
     "The rows of a writer in a row group; all rows, if it is None"
     import pyarrow.compute as pc
     try:
-        table = file.read_row_group(group, use_threads=False)
+        table = file.read_row_group(group, ['writer','name','record','fingerprint'], use_threads=False)
         if any(column.null_count for column in table.columns): raise ValueError('empty cells')
         if writer is not None: table = table.filter(pc.equal(table['writer'], writer))
         return table.to_pylist()
@@ -713,7 +714,7 @@ def read_enrolled(
 
 # %% ../nbs/09_archive.ipynb #arc-vectors
 def _vectors_of_part(folder, part, matcher):
-    "The writers in a part, an Arrow array, and the search vectors of their references, shape (n,d), int8"
+    "The writers in a part, a list, and the search vectors of their references, shape (n,d), int8"
     path = part_file(folder, part)
     with _open_parquet(path) as file:
         _check_part(file, path, matcher)
@@ -724,7 +725,7 @@ def _vectors_of_part(folder, part, matcher):
         except Exception as e: raise DataError(
             f"{path}: damaged ({e or type(e).__name__}); enrol the images again") from None
     _check_fingerprints(folder, matcher, table['fingerprint'].unique().to_pylist())
-    return table['writer'], vectors
+    return table['writer'].to_pylist(), vectors
 
 # %% ../nbs/09_archive.ipynb #arc-near
 class Likely(NamedTuple):
@@ -744,17 +745,15 @@ def _likely_in_part(folder, part, matcher, vector, most):
     if not len(vectors): return []
     likeness = vectors.astype('float32')@vector.astype('float32')
     order = np.argsort(-likeness, kind='stable')
-    ranked = map(Likely, likeness[order].tolist(), writers.take(order).to_pylist())
-    return _likeliest(ranked, most)
+    return _likeliest([Likely(float(likeness[row]), writers[row]) for row in order], most)
 
 # %% ../nbs/09_archive.ipynb #arc-short
-PARTS_A_TASK = 64 # Whose vectors a Ray worker reads in one go
+PARTS_A_TASK = 64 # Whose vectors are read in one go
 
 def _likely_in_parts(folder, parts, matcher, vector, most):
-    "The likeliest writers in some parts"
-    found = []
-    for part in parts: found = _likeliest([*found, *_likely_in_part(folder, part, matcher, vector, most)], most)
-    return found
+    "The likeliest writers in some parts, a few of which are in memory at a time"
+    found = in_threads(lambda part: _likely_in_part(folder, part, matcher, vector, most), parts)
+    return _likeliest(itertools.chain(*found), most)
 
 def _shortlist_on_ray(folder, parts, matcher, vector, most, workers, address):
     "`_likely_in_parts` by the workers of a cluster, and their lists merged"
@@ -778,7 +777,10 @@ def shortlist(
     vector = archive.matcher.search_vectors(questioned[None])[0]
     folder,parts,matcher = _absolute(archive.folder), archive.index['part'], archive.matcher
     if engine=='ray': return _shortlist_on_ray(folder, parts, matcher, vector, most, workers, address)
-    return _likely_in_parts(folder, progress(parts, 'searching'), matcher, vector, most)
+    found = []
+    for chunk in progress(list(_chunks(parts, PARTS_A_TASK)), 'searching'):
+        found = _likeliest([*found, *_likely_in_parts(folder, chunk, matcher, vector, most)], most)
+    return found
 
 # %% ../nbs/09_archive.ipynb #arc-some
 def _rows_of_some(archive, part, writers):
@@ -787,8 +789,8 @@ def _rows_of_some(archive, part, writers):
     with _open_parquet(path) as file:
         _check_part(file, path, archive.matcher)
         groups = {group for writer in writers for group in _groups_of(file, writer)}
-        for group in sorted(groups):
-            yield from (row for row in _rows_in_group(file, group, path, None) if row['writer'] in writers)
+        rows = [row for group in sorted(groups) for row in _rows_in_group(file, group, path, None)]
+    return [row for row in rows if row['writer'] in writers]
 
 def references_of(
     archive:Archive,
@@ -798,8 +800,8 @@ def references_of(
     wanted,rows = {}, {writer: [] for writer in writers}
     for writer in writers:
         for part in _parts_of(archive.index, writer): wanted.setdefault(part, set()).add(writer)
-    for part,here in progress(sorted(wanted.items()), 'reading'):
-        for row in _rows_of_some(archive, part, here): rows[row['writer']].append(row)
+    for found in in_threads(lambda part: _rows_of_some(archive, part, wanted[part]), sorted(wanted)):
+        for row in found: rows[row['writer']].append(row)
     return {writer: _as_enrolled(archive.folder, archive.matcher, found).features
             for writer,found in rows.items() if found}
 

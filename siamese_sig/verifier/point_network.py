@@ -12,12 +12,12 @@ __all__ = ['CROWD_NEAR_ONE_IN', 'BATCH', 'OFFSET_UNIT', 'N_OTHER_INPUTS', 'PAIRS
            'training_pairs', 'PairSet', 'make_pair_set', 'only_among', 'fit_points', 'adapt_points']
 
 # %% ../../nbs/verifier/06_point_network.ipynb #ce4ea4d5
-import os
 from typing import NamedTuple
 
 import numpy as np
 
 from ..core.messages import progress
+from ..core.threads import in_threads
 from .strokes import _cut, _outlines
 from .points import (
     N_AROUND, N_POINTS, N_WIDTHS, Matches, _outline_points, _surroundings, match_points, point_set)
@@ -62,7 +62,7 @@ class PointVectors(NamedTuple):
     width:np.ndarray # `at_point` of `POINT_WIDTHS`, shape (N,N_POINTS)
 
 # Signatures worked on together: cosines with a crowd take much memory
-BATCH = 64
+BATCH = 32
 
 def point_vectors(
     points:PointNetwork,
@@ -70,7 +70,7 @@ def point_vectors(
 )->PointVectors: # float32
     "Prepare signatures for comparison, once each, whatever they are compared with"
     starts = range(0, max(len(features), 1), BATCH) # one batch even of nothing
-    batches = [_among_crowd(points, features[k:k+BATCH]) for k in starts]
+    batches = in_threads(lambda k: _among_crowd(points, features[k:k+BATCH]), starts)
     around,near,spread = (np.concatenate(parts) for parts in zip(*batches))
     widths = features['widths']
     relative,drawn,width = (widths[k].astype('float32') for k in ('relative','drawn','at_point'))
@@ -135,21 +135,6 @@ def _point_log_odds(
     hidden = _relu(_layer(_relu(_layer(rows, points.first)), points.second))
     return _layer(hidden, points.third).reshape(inputs.shape[:-1])
 
-# %% ../../nbs/verifier/06_point_network.ipynb #threads2
-def _cores():
-    "Cores that this process may use"
-    asked = os.environ.get('OMP_NUM_THREADS', '').split(',')[0]
-    if asked.isdigit() and int(asked): return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-
-def _in_threads(work, items):
-    "`work` of each item, in their order"
-    threads = min(len(items), _cores())
-    if threads<2: return [work(item) for item in items]
-    from concurrent.futures import ThreadPoolExecutor # here, because a single question needs no threads
-    from threadpoolctl import threadpool_limits
-    with threadpool_limits(1, 'blas'), ThreadPoolExecutor(threads) as pool: return list(pool.map(work, items))
-
 # %% ../../nbs/verifier/06_point_network.ipynb #pointsB
 # Pairs worked on together: what they need fits into the cache of a core
 PAIRS_AT_ONCE = 64
@@ -167,7 +152,7 @@ def point_logit(
         i,j = a[k:k+PAIRS_AT_ONCE],b[k:k+PAIRS_AT_ONCE]
         inputs = _both_ways(vectors, match_points(sets.rows(i), sets.rows(j)), i, j)
         return _point_log_odds(points, inputs).mean(1)
-    judged = _in_threads(judge, range(0, len(a), PAIRS_AT_ONCE))
+    judged = in_threads(judge, range(0, len(a), PAIRS_AT_ONCE))
     return np.concatenate([np.zeros(0, 'float32'), *judged])
 
 # %% ../../nbs/verifier/06_point_network.ipynb #pointsF
@@ -250,8 +235,8 @@ def make_pair_set(
 )->PairSet:
     "Draw pairs and match their points"
     a,b,differs = training_pairs(writer, forged, strangers, np.random.default_rng(seed))
-    parts = [match_points(point_set(features[a[k:k+BATCH]]), point_set(features[b[k:k+BATCH]]))
-             for k in progress(range(0, len(a), BATCH), "matching points")]
+    parts = [match_points(point_set(features[a[k:k+PAIRS_AT_ONCE]]), point_set(features[b[k:k+PAIRS_AT_ONCE]]))
+             for k in progress(range(0, len(a), PAIRS_AT_ONCE), "matching points")]
     matched = [Matches(np.concatenate([part[way].partner for part in parts]).astype('uint8'),
                        np.concatenate([part[way].offset for part in parts]).astype('float16'))
                for way in (0,1)]
