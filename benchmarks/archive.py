@@ -1,12 +1,11 @@
-"""Enrolling an archive: images a second in one process and with Ray workers, memory as the archive grows, bytes stored, and what that
-adds up to for a hundred million signatures.
+"""Enrolling an archive: images a second in one process and with Ray workers, memory as the archive grows, bytes stored.
 
-Examples: python benchmarks/archive.py                      throughput, bytes, look-ups, arithmetic: bundled verifier, embedded signatures
-          python benchmarks/archive.py --memory 10000 100000 1000000
+Examples: python benchmarks/archive.py benchmarks/results/archive_cost.json       throughput, bytes, look-ups: bundled verifier, embedded signatures
+          python benchmarks/archive.py benchmarks/results/archive_growth.json --memory 1000 10000 100000 1000000
 
 `--memory` enrols a Parquet source of so many tiny images on two Ray workers and samples the resident memory of the driver and of each
 worker ten times a second. Up to 10^5 rows the matcher is a stand-in that answers with records of the bundled verifier that were
-measured before (63 kB each), beyond that with 128 numbers (512 bytes); all else, reading, cutting, writing, index, is what always runs.
+measured before (15 kB each), beyond that with 128 numbers (512 bytes); all else, reading, cutting, writing, index, is what always runs.
 `--memory-real N` does the same with N scans and the real verifier. Timings mean something on a quiet machine only: the load is printed.
 """
 import argparse
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import machine, row
+from common import machine, row, write_results
 
 from siamese_sig import archive
 from siamese_sig.archive import Archive, EnrolParts, enrol
@@ -33,10 +32,16 @@ BIG = 200_000  # from so many rows on, 512 bytes each
 
 
 class StandIn:
-    "Answers with what was measured before"
+    "Answers with what was measured before: records of the verifier, or plain numbers"
     def __init__(self, matcher, rows):
         self.fingerprint, self.rows = matcher.fingerprint, rows
         self.dtype, self.shape = rows.dtype, rows.shape[1:]
+        if rows.dtype == matcher.dtype:
+            self.packed, self.pack, self.search_vectors = matcher.packed, matcher.pack, matcher.search_vectors
+        else:
+            self.packed = np.dtype([("features", rows.dtype, self.shape)])
+            self.pack = lambda features: features.view(self.packed)[:, 0]
+            self.search_vectors = lambda features: np.zeros((len(features), 128), "i1")
 
     def some(self, images):
         return [(self.rows[len(str(image)) % len(self.rows)], "") for image in images]
@@ -132,7 +137,7 @@ def throughput(tmp, n, repeats):
     row(f"(h) enrol {n} images, bundled verifier, one process", f"{one:.1f} images/s", "", "")
     row("(h) one Ray worker", f"{ray1:.1f} images/s", f"{one:.1f} images/s", f"{ray1/one:.2f}×")
     row("(h) two Ray workers", f"{ray2:.1f} images/s", f"{ray1:.1f} images/s with one", f"{ray2/ray1:.2f}×")
-    return one, size
+    return dict(one_process=one, one_worker=ray1, two_workers=ray2, bytes_a_row=size, images=n)
 
 
 def look_up(tmp):
@@ -151,6 +156,7 @@ def look_up(tmp):
         times.append(time.perf_counter()-start)
     shutil.rmtree(tmp/"refs.parquet")
     row("(h) ten references of one of 2,000 writers looked up", f"{1000*np.median(times):.0f} ms", f"archive opened in {1000*opened:.0f} ms", "")
+    return float(np.median(times))
 
 
 def stand_in_rows(n):
@@ -159,30 +165,27 @@ def stand_in_rows(n):
 
 
 def memory(tmp, sizes, real):
-    "Peaks of memory as the archive grows"
+    "Peaks of memory, MB, and rows a second as the archive grows"
+    found = []
     for n in sizes:
         cheap = not real
         if cheap:
             np.save(tmp/"rows.npy", stand_in_rows(20) if n < BIG else np.random.default_rng(0).normal(size=(20, 128)).astype("float32"))
             os.environ["ARCHIVE_ROWS"] = str(tmp/"rows.npy")
-        m = measure(scans(tmp/"scans.parquet", n), tmp/"refs.parquet", 2, archive.PART, cheap, .1)
+        m = measure(scans(tmp/"scans.parquet", n), tmp/"refs.parquet", 2, min(archive.PART, n//8), cheap, .1)
         size = sum(p.stat().st_size for p in (tmp/"refs.parquet").iterdir())
-        what = "bundled verifier" if real else "stand-in, 63 kB a row" if n < BIG else "stand-in, 512 bytes a row"
+        what = "bundled verifier" if real else "stand-in, 15 kB a row" if n < BIG else "stand-in, 512 bytes a row"
         row(f"(h) {n:,} images on two Ray workers ({what})", f"driver {m['driver']:.0f} MB, a worker {m['worker']:.0f} MB, all processes {m['all']:.0f} MB",
             f"{m['rate']:.0f} rows/s, {m['wall']:.0f} s, {size/1e9:.2f} GB", "")
+        found.append(dict(rows=n, matcher=what, bytes_a_row=size/n, rows_a_second=m["rate"], seconds=m["wall"], **{key: m[key] for key in ("driver", "worker", "all")}))
         shutil.rmtree(tmp/"refs.parquet")
         print(f"  load {load()}", flush=True)
-
-
-def arithmetic(rate, size, n=10**8):
-    print(f"\n{n:,} signatures at {rate:.1f} images/s on a core and {size/1000:.1f} kB stored:")
-    for workers in (1, 16, 64, 256, 1024):
-        print(f"  {workers:>5} workers: {n/rate/3600/workers:>9,.1f} hours")
-    print(f"  {n*size/1e12:.2f} TB; {n/archive.PART:,.0f} parts of {archive.PART*size/1e6:.0f} MB")
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, nargs="?", help="json")
     parser.add_argument("--images", type=int, default=640)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="*")
@@ -196,11 +199,11 @@ def main():
     print(machine(), f"; load {load()}", sep="")
     with tempfile.TemporaryDirectory(dir=args.folder) as tmp:
         if args.memory or args.memory_real:
-            return memory(Path(tmp), args.memory or [], False) or memory(Path(tmp), args.memory_real or [], True)
-        rate, size = throughput(Path(tmp), args.images, args.repeats)
-        row("(h) stored", f"{size/1000:.1f} kB an image", f"{np.mean([os.path.getsize(p) for _, p in genuine()[:200]])/1000:.1f} kB its PNG", "")
-        look_up(Path(tmp))
-        arithmetic(rate, size)
+            rows = memory(Path(tmp), args.memory or [], False)+memory(Path(tmp), args.memory_real or [], True)
+            return write_results(args.out, "made-up scans", machine=machine(), rows=rows)
+        cost = throughput(Path(tmp), args.images, args.repeats)
+        row("(h) stored", f"{cost['bytes_a_row']/1000:.1f} kB an image", f"{np.mean([os.path.getsize(p) for _, p in genuine()[:200]])/1000:.1f} kB its PNG", "")
+        write_results(args.out, "embedded signatures", machine=machine(), **cost, look_up=look_up(Path(tmp)))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ def machine():
     from importlib.metadata import version
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     cores = len(os.sched_getaffinity(0))
-    return (f"{cores} cores of {names[0] if names else platform.processor()}, no GPU; Python {platform.python_version()}, "
+    cards = [line.split(":")[1].strip() for file in Path("/proc/driver/nvidia/gpus").glob("*/information") for line in file.read_text().splitlines() if line.startswith("Model")]
+    return (f"{cores} cores of {names[0] if names else platform.processor()}, {', '.join(cards) or 'no GPU'}; Python {platform.python_version()}, "
             f"TensorFlow {version('tensorflow')}, Keras {version('keras')}")
 
 

@@ -28,6 +28,7 @@ from .core.files import (
     check_vacant, file_sha256, left_over, only_one, read_json, whole_folder, write_whole)
 from .core.threads import in_threads
 from .core.settings import ENGINES
+from .core.tables import as_text, without_apostrophe
 from .core.folders import understand, walk_images
 from .evaluate import check_point
 from .verifier.packed import PACKED_FORMAT
@@ -365,7 +366,7 @@ def _write_csv(file, rows):
     "Write rows as a csv that is whole or as it was before"
     def write(beside):
         with open(beside, 'w', encoding='utf-8', newline='') as f:
-            csv.writer(f, lineterminator='\n').writerows(rows)
+            csv.writer(f, lineterminator='\n').writerows(map(as_text, row) for row in rows)
     return write_whole(file, write)
 
 # %% ../nbs/09_archive.ipynb #b9fc961d
@@ -501,7 +502,7 @@ def _join_errors(work, out):
 # %% ../nbs/09_archive.ipynb #arc-without
 def _writers_without(archive, parts, errors_file):
     "Sorted names of the writers of whom no signature could be used"
-    with open(errors_file, encoding='utf-8', newline='') as f: left = {row['writer'] for row in csv.DictReader(f)}
+    with open(errors_file, encoding='utf-8', newline='') as f: left = {without_apostrophe(row['writer']) for row in csv.DictReader(f)}
     for part in range(parts):
         with _open_parquet(part_file(archive, part)) as file: writers = file.read(columns=['writer'])['writer']
         left -= set(writers.to_pylist())

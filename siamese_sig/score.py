@@ -18,7 +18,7 @@ import numpy as np
 
 from .core.messages import DataError, about, progress
 from .core.files import write_whole
-from .core.tables import WRITER_NAMES, find_column, read_rows
+from .core.tables import WRITER_NAMES, as_text, find_column, read_rows
 from .evaluate import check_point
 from .verifier.matchers import file_features, kept_features
 from .verify import Verdict, Verifier
@@ -154,10 +154,10 @@ def _write_answers(
     n_errors = 0
     with open(file, 'w', encoding='utf-8', newline='') as f:
         writer = csv.writer(f, lineterminator='\n')
-        writer.writerow([*(header[column] for column in kept), *ANSWER_COLUMNS])
+        writer.writerow([*(as_text(header[column]) for column in kept), *ANSWER_COLUMNS])
         for fields,answer in answered:
             n_errors += bool(answer[-1])
-            writer.writerow([*(fields[column] for column in kept), *answer])
+            writer.writerow([*(as_text(fields[column]) for column in kept), *map(as_text, answer)])
     return n_errors
 
 def _names_to_measure(

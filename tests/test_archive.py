@@ -406,6 +406,34 @@ def test_another_model(copy, known):
         (copy/"_archive.json").write_text(json.dumps(mark | change))
         status, _, err = asked(copy, "004", known)
         assert status == 2 and "enrolled with another model" in err
+    for change in (dict(format=1), dict(format=3), dict(format=None)):
+        (copy/"_archive.json").write_text(json.dumps(mark | change))
+        status, _, err = asked(copy, "004", known)
+        assert status == 2 and "reads format 2; make it with: siamese-sig enrol" in err
+
+
+@needs_ray
+def test_identify_on_ray(refs, people_few, monkeypatch):
+    "The workers' lists are merged into the list that one process makes; vectors that are no longer whole are told"
+    monkeypatch.setattr(archive, "PARTS_A_TASK", 2)
+    verifier, question = Verifier.load(), people_few/"003/1.png"
+    ranked = [archive.identify(verifier, question, refs, top=3, most=most, engine=engine, workers=2) for most in (3, 200) for engine in ("local", "ray")]
+    assert ranked[0] == ranked[1] and ranked[2] == ranked[3]
+    assert ranked[2].candidates[0].writer == "003" and (ranked[0].asked, ranked[2].asked, ranked[2].writers) == (3, 5, 5)
+
+
+def test_spoilt_vectors(copy, people_few):
+    verifier, question, part = Verifier.load(), people_few/"003/1.png", copy/"part-000001.parquet"
+    whole = part.read_bytes()
+    for change in (dict(vector=None), dict(vector=lambda c: pa.array([b"x"]*len(c), pa.binary(1))), dict(vector=lambda c: pa.array([None]*len(c), c.type)),
+                   dict(fingerprint=lambda c: pa.array(["0"*16]*len(c)))):
+        part.write_bytes(whole)
+        rewritten(part, **change)
+        with pytest.raises(DataError, match="not a part|damaged|rows of another model"):
+            archive.identify(verifier, question, copy)
+    part.write_bytes(whole[:len(whole)//2])
+    with pytest.raises(DataError, match="not a readable Parquet file"):
+        archive.identify(verifier, question, copy)
 
 
 def test_hostile_archive(copy, known, tmp_path):
@@ -414,11 +442,11 @@ def test_hostile_archive(copy, known, tmp_path):
     matcher = Verifier.load().matcher
 
     def nan(c):
-        rows = np.frombuffer(b"".join(c.to_pylist()), matcher.dtype).copy()
-        rows["written"]["lbp"] = np.nan
-        return pa.array([r.tobytes() for r in rows], pa.binary(matcher.dtype.itemsize))
-    for change in (dict(features=None), dict(writer=None), dict(writer=lambda c: pa.array(range(len(c)))), dict(features=lambda c: pa.array([b"x"]*len(c))), dict(features=nan),
-                   dict(features=lambda c: pa.array([None]*len(c), c.type)), dict(name=lambda c: pa.array([None]*len(c), pa.string())), dict(created=lambda c: pa.array(["now"]*len(c)))):
+        rows = np.frombuffer(b"".join(c.to_pylist()), matcher.packed).copy()
+        rows["written"]["traits"] = np.nan
+        return pa.array([r.tobytes() for r in rows], pa.binary(matcher.packed.itemsize))
+    for change in (dict(record=None), dict(vector=None), dict(writer=None), dict(writer=lambda c: pa.array(range(len(c)))), dict(record=lambda c: pa.array([b"x"]*len(c))), dict(vector=lambda c: pa.array([b"x"]*len(c))), dict(record=nan),
+                   dict(record=lambda c: pa.array([None]*len(c), c.type)), dict(name=lambda c: pa.array([None]*len(c), pa.string())), dict(created=lambda c: pa.array(["now"]*len(c)))):
         part.write_bytes(whole)
         rewritten(part, **change)
         assert asked(copy, "000", known)[0] == 2, change

@@ -7,7 +7,7 @@ from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
 __all__ = ['IMAGE_NAMES', 'WRITER_NAMES', 'FIRST_NAMES', 'SECOND_NAMES', 'FORGED_NAMES', 'LABEL_NAMES', 'GENUINE_NAMES',
-           'read_rows', 'plain_name', 'find_column', 'read_label']
+           'as_text', 'without_apostrophe', 'read_rows', 'plain_name', 'find_column', 'read_label']
 
 # %% ../../nbs/core/tables.ipynb #tab-imports
 import csv, itertools, re
@@ -42,6 +42,20 @@ def _first_line(path, encoding):
             if line.strip(): return 0, _separator(line)
     return 0, ','
 
+# %% ../../nbs/core/tables.ipynb #tab-formula
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?%?", re.IGNORECASE)
+
+def as_text(
+    cell # To be written into a csv file: text, or a number
+):
+    "A cell that no spreadsheet takes for a formula"
+    if not isinstance(cell, str) or not _FORMULA.match(cell) or _NUMBER.fullmatch(cell): return cell
+    return f"'{cell}"
+
+def without_apostrophe(field:str)->str: # What `as_text` was given
+    return field[1:] if field[:1]=="'" and _FORMULA.match(field[1:]) else field
+
 # %% ../../nbs/core/tables.ipynb #tab-rows
 def _open_table(path):
     "An open csv file after the line that names its separator, a csv reader of it, and the lines before"
@@ -61,7 +75,7 @@ def read_rows(
         f,reader,skipped = _open_table(check_file(path))
         with f:
             for row in reader:
-                fields = [field.strip() for field in row]
+                fields = [without_apostrophe(field.strip()) for field in row]
                 if not any(fields): continue
                 n_columns = n_columns or len(fields)
                 if len(fields)!=n_columns: raise DataError(

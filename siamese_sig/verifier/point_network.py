@@ -137,7 +137,7 @@ def _point_log_odds(
 
 # %% ../../nbs/verifier/06_point_network.ipynb #pointsB
 # Pairs worked on together: what they need fits into the cache of a core
-PAIRS_AT_ONCE = 64
+PAIRS_AT_ONCE = 32
 
 def point_logit(
     points:PointNetwork,
