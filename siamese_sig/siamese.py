@@ -6,8 +6,8 @@
 from __future__ import annotations # annotations stay text, so they load nothing
 
 # %% auto #0
-__all__ = ['AbsoluteDifference', 'build_head', 'siamese_model', 'batch_siamese', 'augmenter', 'LocalMatch', 'encode',
-           'score_features', 'score_pairs']
+__all__ = ['MATCHED_AT_ONCE', 'NUMBERS_AT_ONCE', 'AbsoluteDifference', 'build_head', 'siamese_model', 'batch_siamese',
+           'augmenter', 'LocalMatch', 'encode', 'score_features', 'score_pairs']
 
 # %% ../nbs/02_siamese.ipynb #4abe7655
 import hashlib, re
@@ -223,17 +223,27 @@ def encode(
     return np.stack([features for _,features in encoded])
 
 # %% ../nbs/02_siamese.ipynb #b0b50f9a
+# Pairs at a time, so that memory stays small: cells matched with cells take much, plain differences little
+MATCHED_AT_ONCE = 128
+NUMBERS_AT_ONCE = 2**22
+
+def _pairs_at_once(head, n_features):
+    "How many pairs a head compares at a time"
+    is_plain = isinstance(head.get_layer('difference'), AbsoluteDifference)
+    return max(MATCHED_AT_ONCE, NUMBERS_AT_ONCE//n_features) if is_plain else MATCHED_AT_ONCE
+
 def score_features(
     head:keras.Model, # From `build_head` or `model.get_layer('head')`
     features:np.ndarray, # (N,F), float32
     a:np.ndarray, # Positions in features, shape (P,)
     b:np.ndarray, # Positions in features, shape (P,)
-    block:int=128 # Pairs at a time; bounds the memory
+    block:int|None=None # Pairs at a time; None: as many as memory stays small with
 )->np.ndarray: # Scores, shape (P,), float32 in [0,1], 1 = forged
     "The scores of pairs of encoded images; each image, not each pair, passes the projection once"
     layers = {layer.name: layer for layer in head.layers}
     if 'projection' in layers:
         features = keras.ops.convert_to_numpy(layers['projection'](features))
+    block = block or _pairs_at_once(head, features.shape[1])
     scores = [np.zeros(0, 'float32')]
     for start in progress(range(0, len(a), block), f'scoring {len(a)} pairs, {block} at a time'):
         features_a = features[a[start:start+block]]

@@ -9,7 +9,7 @@ from __future__ import annotations # types are not looked up before anybody asks
 __all__ = ['FULL_SCALES', 'MAX_OVERSHOOT', 'PHOTOMETRIC', 'MIN_CONTRAST_ON_WHITE', 'MAX_STROKE_SHARE', 'INSIDE_PERCENTILE',
            'MIN_DOT_CONTRAST', 'MIN_DOT_SHARE', 'MIN_DOTS', 'DITHER_BLUR', 'DOT_WINDOW', 'FIRST_BYTES', 'UTF8_MARK',
            'HEAD_BYTES', 'PDF_JUNK', 'ADVICE', 'KIND_OF_SUFFIX', 'EXPECTED', 'IMAGE_FORMATS', 'EXTRA_FORMATS',
-           'MAX_PIXELS', 'SUBFILE_TYPE', 'DNG_VERSION', 'PDF_SCALE', 'read_rgb', 'scan_pixels']
+           'MAX_PIXELS', 'SUBFILE_TYPE', 'DNG_VERSION', 'read_rgb', 'scan_pixels']
 
 # %% ../../nbs/core/scan.ipynb #59be592b
 import contextlib, io, os, re, warnings
@@ -22,6 +22,7 @@ from scipy import ndimage
 from .messages import DataError, name_of
 from .files import check_file, split_page
 from .settings import INPUT_SIZES
+from .pdf import pdf_page
 
 # %% ../../nbs/core/scan.ipynb #f43e86cc
 # The largest value on the scales of grey pictures: fractions, then 8, 10, 12, 14 and 16 bits
@@ -332,33 +333,17 @@ def _upright_rgb(image:Image.Image)->np.ndarray: # Shape (H,W,3), uint8
     return np.array(_without_dither(rgb) if image.mode in ('1','P','PA') else rgb)
 
 # %% ../../nbs/core/scan.ipynb #scan-extra
-PDF_SCALE = 300/72 # Pixels a point, which is 1/72 inch
-
 def _needs(kind, name):
     "The `DataError` that names the library for a kind in `EXTRA_FORMATS`"
     what,extra,otherwise = EXTRA_FORMATS[kind]
     return DataError(f"{name}: {what}; to read it: pip install 'siamese_sig[{extra}]', or {otherwise}")
 
-def _pdf_page(
-    file, # An open file
-    page:int, # Counted from 1; 0: the first
-    name # For errors
-)->Image.Image:
-    "Draw a page of a PDF"
-    try: import pypdfium2
-    except ModuleNotFoundError: raise _needs('PDF', name) from None
-    with contextlib.closing(pypdfium2.PdfDocument(file.read())) as document:
-        n_pages = len(document)
-        if page>n_pages: raise DataError(f"{name}: the PDF has {n_pages} pages; expected #1 to #{n_pages}")
-        sheet = document[max(page, 1)-1]
-        width,height = sheet.get_size()
-        scale = min(PDF_SCALE, (MAX_PIXELS/2/width/height)**0.5)
-        return sheet.render(scale=scale).to_pil()
-
 def _open_picture(file, kind, page, name):
     "An open picture of Pillow"
     file.seek(0)
-    if kind=='PDF': return _pdf_page(file, page, name)
+    if kind=='PDF':
+        try: return pdf_page(file.read(), page, name)
+        except ModuleNotFoundError: raise _needs('PDF', name) from None
     if kind!='HEIC': return Image.open(file, formats=(kind,))
     try: import pillow_heif
     except ModuleNotFoundError: raise _needs('HEIC', name) from None
