@@ -374,8 +374,9 @@ def _archive_rows(matcher, signatures, features):
     "Rows of an archive, from signatures that were measured"
     features,now = np.stack(features), datetime.now(timezone.utc)
     packed,vectors = matcher.pack(features), matcher.search_vectors(features)
-    return [dict(writer=signature.writer, name=one_line(signature.name), record=record.tobytes(), vector=vector.tobytes(),
-                 fingerprint=matcher.fingerprint, created=now)
+    made_by = dict(fingerprint=matcher.fingerprint, created=now)
+    return [dict(writer=signature.writer, name=one_line(signature.name), record=record.tobytes(),
+                 vector=vector.tobytes(), **made_by)
             for signature,record,vector in zip(signatures, packed, vectors)]
 
 def _archive_groups(matcher, signatures, errors, workers, tick):
@@ -502,7 +503,8 @@ def _join_errors(work, out):
 # %% ../nbs/09_archive.ipynb #arc-without
 def _writers_without(archive, parts, errors_file):
     "Sorted names of the writers of whom no signature could be used"
-    with open(errors_file, encoding='utf-8', newline='') as f: left = {without_apostrophe(row['writer']) for row in csv.DictReader(f)}
+    with open(errors_file, encoding='utf-8', newline='') as f:
+        left = {without_apostrophe(row['writer']) for row in csv.DictReader(f)}
     for part in range(parts):
         with _open_parquet(part_file(archive, part)) as file: writers = file.read(columns=['writer'])['writer']
         left -= set(writers.to_pylist())

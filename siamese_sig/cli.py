@@ -449,8 +449,8 @@ def identify(
     ranking = archive.identify(Verifier.load(model, calibration), questioned, enrolled, top, shortlist,
                                engine=engine, workers=workers, address=address)
     candidates = [dict(writer=writer, **verdict._asdict()) for writer,verdict in ranking.candidates]
-    if as_json: _say(json.dumps(dict(writers=ranking.writers, asked=ranking.asked, candidates=candidates, errors=ranking.errors)))
-    else: _say(_ranking_in_words(ranking, questioned))
+    answer = dict(writers=ranking.writers, asked=ranking.asked, candidates=candidates, errors=ranking.errors)
+    _say(json.dumps(answer) if as_json else _ranking_in_words(ranking, questioned))
 
 # %% ../nbs/10_cli.ipynb #87a1c910
 def _calibration_in_words(k, calibration):

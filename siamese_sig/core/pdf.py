@@ -37,8 +37,9 @@ def _drawn(data, page):
     import pypdfium2
     try: document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as e:
-        if e.err_code==pypdfium2.raw.FPDF_ERR_PASSWORD: raise ValueError('is encrypted; save it without a password') from None
-        raise ValueError('is damaged, cut short, or has no pages; save it again, or as PNG (300 dpi)') from None
+        is_locked = e.err_code==pypdfium2.raw.FPDF_ERR_PASSWORD
+        raise ValueError('is encrypted; save it without a password' if is_locked else
+                         'is damaged, cut short, or has no pages; save it again, or as PNG (300 dpi)') from None
     if page>len(document): raise ValueError(f'has {len(document)} pages; expected #1 to #{len(document)}')
     sheet = document[max(page, 1)-1]
     width,height = sheet.get_size()
@@ -46,7 +47,7 @@ def _drawn(data, page):
     return sheet.render(scale=scale).to_pil().convert('RGB')
 
 def _main():
-    "Draw the page whose number is the argument, of the PDF on standard input; its size and pixels go to standard output"
+    "Draw a page, its number is the argument, of the PDF on standard input; size and pixels go to standard output"
     _limit_memory()
     try: picture = _drawn(sys.stdin.buffer.read(), int(sys.argv[1]))
     except ValueError as e: sys.exit(f'the PDF {e}')
@@ -66,9 +67,10 @@ def pdf_page(
     command = [sys.executable, '-m', 'siamese_sig.core.pdf', str(page)]
     try: done = subprocess.run(command, input=data, capture_output=True, timeout=PDF_SECONDS)
     except subprocess.TimeoutExpired:
-        raise DataError(f"{name}: the PDF took more than {PDF_SECONDS} seconds to draw; save the page as PNG (300 dpi)") from None
+        raise DataError(f"{name}: the PDF took more than {PDF_SECONDS} seconds to draw; "
+                        "save the page as PNG (300 dpi)") from None
     size,_,pixels = done.stdout.partition(b'\n')
     if done.returncode==0 and size: return Image.frombytes('RGB', tuple(map(int, size.split())), pixels)
     told = done.stderr.decode(errors='replace').strip().splitlines()
-    reason = told[-1] if told and told[-1].startswith('the PDF ') else 'the PDF cannot be drawn; save the page as PNG (300 dpi)'
-    raise DataError(f"{name}: {reason}")
+    reasons = [line for line in told if line.startswith('the PDF ')]
+    raise DataError(f"{name}: {(reasons or ['the PDF cannot be drawn; save the page as PNG (300 dpi)'])[-1]}")

@@ -185,11 +185,27 @@ def _check_run(
     raise DataError(f"{run}: config.json, encoder.onnx and head.onnx do not belong together "
                     f"(images {taken}, features {given} and {compared}); {reason}; train anew")
 
+# %% ../../nbs/verifier/09_matchers.ipynb #kept-as
+class _KeptAsMeasured:
+    "Features of which an archive keeps what was measured: `shape` numbers, the last of them doubts"
+    @property
+    def packed(self): return np.dtype([('features',self.dtype,self.shape)]) # What an archive keeps
+
+    def pack(self, features)->np.ndarray: # Features, shape (N,F+1) -> of dtype `packed`, shape (N,)
+        packed = np.zeros(len(features), self.packed)
+        packed['features'] = features
+        return packed
+
+    def unpack(self, packed)->np.ndarray: return packed['features']
+
+    def search_vectors(self, features)->np.ndarray: # (N,F), int8: encodings of unit length
+        return _whole(_unit(features[:,:-1]), 1/SEARCH_SCALE, 'i1')
+
 # %% ../../nbs/verifier/09_matchers.ipynb #5f874b56
 # The encodings of one picture differ by no more than this share of their largest number.
 SAME_ENCODING = 1e-4
 
-class RunMatcher:
+class RunMatcher(_KeptAsMeasured):
     "A trained network"
     dtype = np.dtype('float32') # Of a row of features; its shape is that of the encoder's output
 
@@ -200,7 +216,6 @@ class RunMatcher:
         _check_run(run, self.config, self.encoder, self.head)
         length, = self.encoder.output_shape
         self.shape = (length+1,) # the encoding, and last the doubts about the ink
-        self.packed = np.dtype([('features',self.dtype,self.shape)]) # What an archive keeps
         content = b''.join(file.read_bytes() for file in onnx_files)
         self.fingerprint = hashlib.sha256(content).hexdigest()[:16]
 
@@ -228,16 +243,6 @@ class RunMatcher:
             one,other = features[a[k:k+block],:-1], features[b[k:k+block],:-1]
             scores.append(self.head(one, other)[:,0])
         return np.concatenate(scores)
-
-    def pack(self, features)->np.ndarray: # Features, shape (N,F+1) -> of dtype `packed`, shape (N,)
-        packed = np.zeros(len(features), self.packed)
-        packed['features'] = features
-        return packed
-
-    def unpack(self, packed)->np.ndarray: return packed['features']
-
-    def search_vectors(self, features)->np.ndarray: # (N,F), int8: encodings of unit length
-        return _whole(_unit(features[:,:-1]), 1/SEARCH_SCALE, 'i1')
 
     def doubts(self, features)->np.ndarray: return features[:,-1].astype(int) # Bits of `Doubt`, shape (N,)
 
