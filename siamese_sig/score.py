@@ -18,7 +18,7 @@ import numpy as np
 
 from .core.messages import DataError, about, progress
 from .core.files import write_whole
-from .core.tables import WRITER_NAMES, as_text, find_column, read_rows
+from .core.tables import WRITER_NAMES, as_text, find_column, in_words, read_rows
 from .evaluate import check_point
 from .verifier.matchers import file_features, kept_features
 from .verify import Verdict, Verifier
@@ -51,7 +51,7 @@ def question_columns(
     missing = [name for name,column in zip(('query', known), found) if column is None]
     if missing: raise DataError(
         f"column {' and '.join(missing)} missing; expected a first line with query and {known}, "
-        f"found {', '.join(header) or 'nothing'}")
+        f"found {in_words(header)}")
     return found
 
 def read_questions(

@@ -7,7 +7,7 @@ from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
 __all__ = ['IMAGE_NAMES', 'WRITER_NAMES', 'FIRST_NAMES', 'SECOND_NAMES', 'FORGED_NAMES', 'LABEL_NAMES', 'GENUINE_NAMES',
-           'as_text', 'without_apostrophe', 'read_rows', 'plain_name', 'find_column', 'read_label']
+           'as_text', 'without_apostrophe', 'read_rows', 'plain_name', 'in_words', 'find_column', 'read_label']
 
 # %% ../../nbs/core/tables.ipynb #tab-imports
 import csv, itertools, re
@@ -104,6 +104,14 @@ FORGED_NAMES = ('forged','isforged','forgery','isforgery','fake','isfake')
 LABEL_NAMES = ('label','labels','class','target','kind','type','y')
 GENUINE_NAMES = ('genuine','isgenuine','same','match','issame','real','isreal','authentic')
 
+def in_words(
+    header:list[str],
+    most:int=8 # Titles that are told
+)->str:
+    "The titles of a table, for errors"
+    more = f', … {len(header)-most:,} more' if len(header)>most else ''
+    return ', '.join(title[:40] for title in header[:most])+more or 'nothing'
+
 def find_column(
     header:list[str],
     names:tuple[str,...] # Its usual names
@@ -111,7 +119,7 @@ def find_column(
     "Find a column by its title; a `DataError` if two fit"
     found = [i for i,title in enumerate(header) if plain_name(title) in names]
     if len(found)>1: raise DataError(
-        f"columns {' and '.join(header[i] for i in found)} may both be meant; keep one of them")
+        f"columns {in_words([header[i] for i in found]).replace(', ', ' and ')} may both be meant; keep one of them")
     return found[0] if found else None
 
 # %% ../../nbs/core/tables.ipynb #tab-label
