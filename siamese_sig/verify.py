@@ -6,9 +6,9 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['SCORE_MARGIN', 'WORRIED_BAND', 'COPIED', 'MOST_REFERENCES', 'BUNDLED', 'HAND_COLOURS', 'FULL_COLOUR_LOG_ODDS',
-           'MOST_FOLDS', 'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier', 'plot_contributions',
-           'where_unlike', 'paint', 'explain', 'calibrate', 'adapt']
+__all__ = ['SCORE_MARGIN', 'WORRIED_BAND', 'COPIED', 'MISFIT', 'LEAST_OTHERS', 'MOST_REFERENCES', 'BUNDLED', 'HAND_COLOURS',
+           'FULL_COLOUR_LOG_ODDS', 'MOST_FOLDS', 'Verdict', 'PairScores', 'read_references', 'Enrolled', 'Verifier',
+           'plot_contributions', 'where_unlike', 'paint', 'explain', 'calibrate', 'adapt']
 
 # %% ../nbs/06_verify.ipynb #b43c62d4
 import json
@@ -196,6 +196,33 @@ def _without_copies(
     if is_among(questioned, different): notes.append(COPIED)
     return [*different,questioned], notes
 
+# %% ../nbs/06_verify.ipynb #misfit
+MISFIT = 0.95 # P(forged) of a reference against the others, from which it is told
+LEAST_OTHERS = 2 # Others that can say that a reference does not fit
+
+def _p_among(among, reference, calibrations):
+    "P(forged) of a reference, a position in `among`, against the others"
+    others = np.delete(np.arange(len(among)), reference)
+    calibration = _calibration_for(calibrations, len(others))
+    scores = 1/(1+np.exp(-among[reference,others]))
+    fellows = fellow_logits(among[np.ix_(others, others)])
+    score = fuse(scores[None], fellows[None], calibration['rule'])
+    return float(probability(score, calibration)[0])
+
+def _misfits(
+    among:np.ndarray, # From `_among`, shape (k,k)
+    calibrations:dict, # As `calibrate_references`
+)->int: # How many references do not fit the others
+    n_others = len(among)-1
+    if n_others<max(LEAST_OTHERS, min(map(int, calibrations))): return 0
+    return sum(_p_among(among, reference, calibrations)>MISFIT for reference in range(len(among)))
+
+def _misfit_notes(n_misfits, n_references):
+    "What is told about references that do not fit"
+    are = 'is' if n_misfits==1 else 'are'
+    return [f"{n_misfits} of {n_references} references {are} unlike the others, as if of another hand: "
+            "check whose they are"] if n_misfits else []
+
 # %% ../nbs/06_verify.ipynb #5ac62d35
 def _decide(matcher, calibrations, features, pairs, question, point, band)->Verdict: # As `_judge_questions`
     "The answer to one question, given the scores of its pairs"
@@ -207,9 +234,11 @@ def _decide(matcher, calibrations, features, pairs, question, point, band)->Verd
         f"the score is {score}; the network or its features are damaged, nothing can be said")
     threshold = point_threshold(calibration, point)
     p_forged,p_at_threshold = (float(probability(s, calibration)) for s in (score, threshold))
+    n_misfits = _misfits(_among(pairs, question[:-1]), calibrations)
     band = _band(band, matcher.doubts(features[question]))
+    if n_misfits: band = max(band, WORRIED_BAND)
     verdict = _verdict(score, threshold, p_forged, p_at_threshold, band)
-    notes = (*copy_notes, *matcher.notes(features[question]))
+    notes = (*copy_notes, *_misfit_notes(n_misfits, n_references), *matcher.notes(features[question]))
     return Verdict(verdict, score, p_forged, threshold, n_references, notes, contributions)
 
 # %% ../nbs/06_verify.ipynb #ea18f2b9
