@@ -787,13 +787,17 @@ def shortlist(
 
 # %% ../nbs/09_archive.ipynb #arc-some
 def _rows_of_some(archive, part, writers):
-    "The rows of some writers in a part"
+    "The rows of some writers in a part; of each, one more than may be compared at the most"
     path = part_file(archive.folder, part)
     with _open_parquet(path) as file:
         _check_part(file, path, archive.matcher)
         groups = {group for writer in writers for group in _groups_of(file, writer)}
-        rows = [row for group in sorted(groups) for row in _rows_in_group(file, group, path, None)]
-    return [row for row in rows if row['writer'] in writers]
+        found = {writer: [] for writer in writers}
+        for group in sorted(groups):
+            for row in _rows_in_group(file, group, path, None):
+                of_writer = found.get(row['writer'])
+                if of_writer is not None and len(of_writer)<=MOST_REFERENCES: of_writer.append(row)
+    return [row for rows in found.values() for row in rows]
 
 def references_of(
     archive:Archive,
@@ -820,14 +824,9 @@ class Candidate(NamedTuple):
 class Ranking(NamedTuple):
     "Enrolled writers, the likeliest first"
     candidates:list[Candidate]
-    writers:int # Who are enrolled
+    writers:int # Who are enrolled; at most so many, if the source was not sorted by them
     asked:int # About whom the verifier was asked
     errors:list[str] # Of writers about whom nothing can be said
-
-def _n_writers(index):
-    "The number of writers by the index; who is in two parts one after the other counts once"
-    go_on = sum(first==last for first,last in zip(index['first'][1:], index['last']))
-    return sum(index['writers'])-go_on
 
 def _likeliest_first(candidate):
     "The order of candidates: by P(forged), which is calibrated for each number of references, then by score"
@@ -859,7 +858,8 @@ def rank_writers(
             if isinstance(answer, DataError): errors.append(f'{writer}: {answer}')
             else: candidates.append(Candidate(writer, answer))
     candidates = sorted(candidates, key=_likeliest_first)[:top]
-    return Ranking(candidates, _n_writers(archive.index), len(known), errors)
+    n_writers = _count(archive.folder)[1] or sum(archive.index['writers'])
+    return Ranking(candidates, n_writers, len(known), errors)
 
 def identify(
     verifier:Verifier,
