@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .core.messages import DataError, one_line, progress, quiet_stderr
+from .core.messages import DataError, first_line, one_line, progress, quiet_stderr
 from .core.files import (
     check_vacant, file_sha256, left_over, only_one, read_json, whole_folder, write_whole)
 from .core.threads import in_threads
@@ -74,8 +74,16 @@ def _open_parquet(file, name=None):
     try: return pq.ParquetFile(file)
     except FileNotFoundError: raise DataError(f"{name or file}: no such file") from None
     except Exception as e: # a damaged file raises several types
-        fault = e or type(e).__name__
-        raise DataError(f"{name or file}: not a readable Parquet file ({fault})") from None
+        raise DataError(f"{name or file}: not a readable Parquet file ({first_line(e)})") from None
+
+# %% ../nbs/09_archive.ipynb #arc-damage
+@contextlib.contextmanager
+def _damage_told(path):
+    "Whatever is wrong with the content of a file of an archive is a `DataError`"
+    try: yield
+    except (DataError, MemoryError): raise
+    except Exception as e: # of a dozen types: lengths, encodings, compression
+        raise DataError(f"{path}: damaged ({first_line(e)}); enrol the images again") from None
 
 # %% ../nbs/09_archive.ipynb #6562959e
 def _file_system(address):
@@ -459,7 +467,9 @@ def _spans(folder, parts, known):
     for part in range(parts):
         if part in known: yield known[part]
         else:
-            with _open_parquet(part_file(folder, part)) as file: yield dict(part=part, **_span(file))
+            path = part_file(folder, part)
+            with _open_parquet(path) as file, _damage_told(path): span = _span(file)
+            yield dict(part=part, **span)
 
 def _write_index(folder, parts, known=None):
     "Write `_index.parquet`; `known` holds the rows of parts that have not changed"
@@ -603,11 +613,9 @@ def _read_index(folder):
     not_an_index = DataError(f"{path}: not the index of an archive; enrol the images again")
     kinds = dict(part=pa.int32(), rows=pa.int32(), writers=pa.int32(),
                  first=pa.string(), last=pa.string())
-    with _open_parquet(path) as file:
+    with _open_parquet(path) as file, _damage_told(path):
         if {column.name: column.type for column in file.schema_arrow}!=kinds: raise not_an_index
-        try: index = file.read().to_pydict()
-        except Exception as e:
-            raise DataError(f"{path}: not a readable Parquet file ({e or type(e).__name__})") from None
+        index = file.read().to_pydict()
     has_gaps = any(value is None for column in index.values() for value in column)
     if has_gaps or min(index['part'], default=0)<0: raise not_an_index
     return index
@@ -637,25 +645,22 @@ def _groups_of(file, writer):
         unknown = writer is None or names is None or not names.has_min_max
         if unknown or names.min<=writer<=names.max: yield n
 
-def _rows_in_group(file, group, path, writer):
+def _rows_in_group(file, group, writer):
     "The rows of a writer in a row group; all rows, if it is None"
     import pyarrow.compute as pc
-    try:
-        table = file.read_row_group(group, ['writer','name','record','fingerprint'], use_threads=False)
-        if any(column.null_count for column in table.columns): raise ValueError('empty cells')
-        if writer is not None: table = table.filter(pc.equal(table['writer'], writer))
-        return table.to_pylist()
-    except Exception as e:
-        raise DataError(f"{path}: damaged ({e or type(e).__name__}); enrol the images again") from None
+    table = file.read_row_group(group, ['writer','name','record','fingerprint'], use_threads=False)
+    if any(column.null_count for column in table.columns): raise ValueError('empty cells')
+    if writer is not None: table = table.filter(pc.equal(table['writer'], writer))
+    return table.to_pylist()
 
 # %% ../nbs/09_archive.ipynb #bdac9d4a
 def _rows_in_part(folder, part, matcher, writer=None):
     "The rows of a writer in a part; all rows, if it is None"
     path,rows = part_file(folder, part),[]
-    with _open_parquet(path) as file:
+    with _open_parquet(path) as file, _damage_told(path):
         _check_part(file, path, matcher)
         for group in _groups_of(file, writer):
-            rows += _rows_in_group(file, group, path, writer)
+            rows += _rows_in_group(file, group, writer)
             if writer is not None and len(rows)>MOST_REFERENCES: raise DataError(
                 f"{folder}: more than {MOST_REFERENCES} references of {writer!r}; "
                 "each would be compared with each")
@@ -719,16 +724,13 @@ def read_enrolled(
 def _vectors_of_part(folder, part, matcher):
     "The writers in a part, a list, and the search vectors of their references, shape (n,d), int8"
     path = part_file(folder, part)
-    with _open_parquet(path) as file:
+    with _open_parquet(path) as file, _damage_told(path):
         _check_part(file, path, matcher)
-        try:
-            table = file.read(['writer','vector','fingerprint'], use_threads=False).combine_chunks()
-            if any(column.null_count for column in table.columns): raise ValueError('empty cells')
-            vectors = np.frombuffer(b''.join(table['vector'].to_pylist()), 'i1').reshape(len(table), -1)
-        except Exception as e: raise DataError(
-            f"{path}: damaged ({e or type(e).__name__}); enrol the images again") from None
-    _check_fingerprints(folder, matcher, table['fingerprint'].unique().to_pylist())
-    return table['writer'].to_pylist(), vectors
+        table = file.read(['writer','vector','fingerprint'], use_threads=False).combine_chunks()
+        if any(column.null_count for column in table.columns): raise ValueError('empty cells')
+        vectors = np.frombuffer(b''.join(table['vector'].to_pylist()), 'i1').reshape(len(table), -1)
+        _check_fingerprints(folder, matcher, table['fingerprint'].unique().to_pylist())
+        return table['writer'].to_pylist(), vectors
 
 # %% ../nbs/09_archive.ipynb #arc-near
 class Likely(NamedTuple):
@@ -789,12 +791,12 @@ def shortlist(
 def _rows_of_some(archive, part, writers):
     "The rows of some writers in a part; of each, one more than may be compared at the most"
     path = part_file(archive.folder, part)
-    with _open_parquet(path) as file:
+    with _open_parquet(path) as file, _damage_told(path):
         _check_part(file, path, archive.matcher)
         groups = {group for writer in writers for group in _groups_of(file, writer)}
         found = {writer: [] for writer in writers}
         for group in sorted(groups):
-            for row in _rows_in_group(file, group, path, None):
+            for row in _rows_in_group(file, group, None):
                 of_writer = found.get(row['writer'])
                 if of_writer is not None and len(of_writer)<=MOST_REFERENCES: of_writer.append(row)
     return [row for rows in found.values() for row in rows]
@@ -877,7 +879,7 @@ def identify(
 def _delete_from(path, writer):
     "Write a part anew without a writer, if the writer is in it; the number of deleted rows"
     import pyarrow.compute as pc
-    with _open_parquet(path) as file:
+    with _open_parquet(path) as file, _damage_told(path):
         is_writer = pc.equal(file.read(columns=['writer'])['writer'], writer)
         n_deleted = pc.sum(is_writer).as_py() or 0
         groups = (file.read_row_group(n) for n in range(file.metadata.num_row_groups))

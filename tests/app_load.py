@@ -1,16 +1,18 @@
-"""The web page under load and under attack: `python tests/app_load.py [--clients 50]`.
+"""The web page under load and under attack: `python tests/app_load.py [--clients 50] [--counts FILE]`.
 
 Many sessions at once must all get the verifier's own answer; hostile requests must get a short answer; afterwards the
 page still works, nothing lies on the disk, and memory has stayed bounded. Prints one row of a table for each kind.
 """
 import argparse
 import base64
+import html
 import io
 import json
 import secrets
 import socket
 import statistics
 import struct
+import tempfile
 import threading
 import time
 import zipfile
@@ -22,6 +24,7 @@ from PIL import Image
 
 from app_server import running
 
+from siamese_sig.archive import Archive, enrol, rank_writers
 from siamese_sig.core.layouts import embedded_data, read_images
 from siamese_sig.verify import Verifier
 
@@ -59,7 +62,8 @@ class Page:
 
     def __init__(self, server):
         self.server, f = server, server.functions()
-        self.known, self.questioned, self.verify, self.score = (f[k] for k in (("known", "upload"), ("questioned", "upload"), ("verify", "click"), ("score", "click")))
+        self.known, self.questioned, self.asked = (f[name, "upload"] for name in ("known", "questioned", "asked"))
+        self.verify, self.score, self.identify = (f[name, "click"] for name in ("verify", "score", "identify"))
 
     def act(self, number, *data, session="attack"):
         return self.server.act(number, list(data), session)
@@ -70,27 +74,78 @@ class Page:
         status, answer = self.act(self.verify, None, None, "balanced", .1, session=session)
         return answer["data"][0] if status == 200 and all(s == 200 for s, _ in shown) else f"{status} {answer}"
 
+    def whose(self, session, questioned):
+        "Upload, ask: what the page then shows"
+        uploaded, _ = self.act(self.asked, pack(questioned), None, session=session)
+        status, answer = self.act(self.identify, None, session=session)
+        return answer["data"][0] if (uploaded, status) == (200, 200) else f"{status} {answer}"
 
-def load(page, clients, known, questions):
-    "Sessions at once, each with its own question"
-    verifier = Verifier.load()
-    expected = [verifier.verify(q, known) for q in questions]
-    content = [(Path(p).name, Path(p).read_bytes()) for p in known]
+
+def upload(path):
+    return Path(path).name, Path(path).read_bytes()
+
+
+def at_once(clients, ask):
+    "ask(i, session) of each client, all at the same time; how many were answered rightly, and how long it took"
     start, waited = threading.Barrier(clients), [0.]*clients
 
     def one(i):
-        n = i % len(questions)
         start.wait()
         began = time.time()
-        shown = page.whole(secrets.token_hex(8), content, (Path(questions[n]).name, Path(questions[n]).read_bytes()))
+        right = ask(i, secrets.token_hex(8))
         waited[i] = time.time()-began
-        return f"{expected[n].score:.3f}; the threshold is {expected[n].threshold:.3f}" in shown
+        return right
 
     began = time.time()
     with ThreadPoolExecutor(clients) as pool:
         right = sum(pool.map(one, range(clients)))
     seconds = time.time()-began
     return clients, right, f"{seconds:.1f} s in all, median wait {statistics.median(waited):.1f} s, longest {max(waited):.1f} s"
+
+
+def load(page, clients, known, questions):
+    "Sessions that verify, each its own question: the verifier's own score, and all it notes about the ink"
+    verifier, content = Verifier.load(), [upload(path) for path in known]
+    expected = [verifier.verify(q, known) for q in questions]
+    assert any("few pixels" in note for verdict in expected for note in verdict.notes)
+
+    def ask(i, session):
+        verdict = expected[i % len(questions)]
+        shown = page.whole(session, content, upload(questions[i % len(questions)]))
+        told = all(html.escape(note) in shown or note in shown for note in verdict.notes)
+        return told and f"{verdict.score:.3f}; the threshold is {verdict.threshold:.3f}" in shown
+    return at_once(clients, ask)
+
+
+def whose(page, clients, enrolled, questions):
+    "Sessions that ask whose a signature is: the writer and the score that the library gives first"
+    verifier = Verifier.load()
+    expected = [rank_writers(verifier, verifier.matcher.one(q), Archive(enrolled, verifier)).candidates[0] for q in questions]
+
+    def ask(i, session):
+        likeliest = expected[i % len(questions)]
+        shown = page.whose(session, upload(questions[i % len(questions)]))
+        first = shown[shown.index("<tbody>"):shown.index("</tr>", shown.index("<tbody>"))] if "<tbody>" in shown else ""
+        return likeliest.writer in first and f"{likeliest.verdict.score:.3f}" in first
+    return at_once(clients, ask)
+
+
+def small(path, folder):
+    "The same signature with few pixels, about which the verifier has a note"
+    Image.open(path).convert("L").resize((110, 40), Image.Resampling.BICUBIC).save(folder/"small.png")
+    return str(folder/"small.png")
+
+
+def enrolled_people(images, folder):
+    "An archive of three genuine signatures each of eight people, and a fourth one of each to ask about"
+    asked = []
+    for writer, files in list(images[~images.forged].groupby("writer").path)[:8]:
+        (folder/"people"/writer).mkdir(parents=True)
+        for path in list(files)[:3]:
+            (folder/"people"/writer/Path(path).name).write_bytes(Path(path).read_bytes())
+        asked.append(list(files)[3])
+    enrol(folder/"people", folder/"refs.parquet")
+    return folder/"refs.parquet", asked
 
 
 def told(answer, *words):
@@ -231,12 +286,21 @@ def tables(page, good):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=50, help="sessions at once")
+    parser.add_argument("--counts", type=Path, help="JSON file to write the counts to")
     args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        attack(args, Path(folder))
+
+
+def attack(args, folder):
+    "Every kind of case, one after the other, on one running page"
     images = read_images(embedded_data()).query("split=='test'")
     own = images[images.writer == images.writer.iloc[0]]
     genuine, forged = (own.path[own.forged == f].tolist() for f in (False, True))
     good, rows = Path(genuine[0]).read_bytes(), []
-    with running() as server:
+    questions = [*genuine[3:8], *forged, small(genuine[3], folder)]
+    enrolled, asked = enrolled_people(images, folder)
+    with running("--enrolled", enrolled) as server:
         page, start = Page(server), server.peak()
 
         def row(what, case, *more):
@@ -244,19 +308,24 @@ def main():
             rows.append((what, tried, survived, round(server.peak()), note))
             print(f"{what}: {survived} of {tried}; peak {server.peak():.0f} MB; {note}", flush=True)
 
-        row(f"verifications at once ({args.clients} sessions)", load, args.clients, genuine[:3], genuine[3:8]+forged)
+        row(f"verifications at once ({args.clients} sessions)", load, args.clients, genuine[:3], questions)
+        row(f"questions whose it is, at once ({args.clients} sessions)", whose, args.clients, enrolled, asked)
         for what, case in (("file names", names), ("wrong, damaged or useless files", types), ("decompression bombs", bombs), ("largest images", largest), ("oversized and stalled bodies", oversized),
                            ("other doors of the server", doors), ("malformed requests", nonsense), ("batch tables and archives", tables)):
             row(what, case, good)
-        row("verifications at once, afterwards", load, min(10, args.clients), genuine[:3], genuine[3:8]+forged)
+        row("verifications at once, afterwards", load, min(10, args.clients), genuine[:3], questions)
         peak, left_running, alive = server.peak(), server.left(), server.process.poll() is None
         status, left = server.stop(), server.left()
         said = server.said()
         tracebacks = said.count("Traceback")
     print(f"memory at start {start:.0f} MB, peak {peak:.0f} MB (limit {MEMORY}); files left while running {len(left_running)}, afterwards {len(left)}; tracebacks in the log {tracebacks}; exit status {status}")
+    total, survived = (sum(row[k] for row in rows) for k in (1, 2))
+    if args.counts:
+        notes = [f"{row[1]} {row[0]}" for row in rows if "at once" in row[0]]+[f"peak {peak:.0f} MB, {len(left)} files left, {tracebacks} tracebacks"]
+        args.counts.write_text(json.dumps(dict(cases=total, survived=survived, skipped=0, notes=notes)))
     if any(tried != survived for _, tried, survived, *_ in rows) or left_running or left or not alive or status or peak > MEMORY or tracebacks:
         raise SystemExit(f"FAILED: files left {left_running+left}; the log:\n{said[-3000:]}")
-    print(f"{sum(r[1] for r in rows)} cases in {len(rows)} kinds, all survived")
+    print(f"{total} cases in {len(rows)} kinds, all survived")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The web page in a real browser: `python tests/browser.py [--figures FOLDER]`.
+"""The web page in a real browser: `python tests/browser.py [--figures FOLDER] [--counts FILE]`.
 
 Needs Playwright for Python and a Chromium: the one on the PATH, the one that CHROMIUM names, or Playwright's own.
 Where there is none it says SKIPPED and ends with status 77. `--figures` keeps the screenshots that the docs show.
 """
 import argparse
 import io
+import json
 import os
 import shutil
 import sys
@@ -255,6 +256,7 @@ def pictures(page, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--figures", type=Path, help="folder for the screenshots")
+    parser.add_argument("--counts", type=Path, help="JSON file to write the counts to")
     args = parser.parse_args()
     if args.figures:
         args.figures.mkdir(parents=True, exist_ok=True)
@@ -302,6 +304,8 @@ def main():
             check("ends when told to", server.stop() == 0)
             check("nothing on the disk afterwards", not server.left(), server.left())
             check("no traceback", "Traceback" not in server.said(), server.said())
+    if args.counts:
+        args.counts.write_text(json.dumps(dict(cases=len(done), survived=len(done), skipped=0, notes=[])))
     print(f"{len(done)} checks in {browser.browser_type.name} passed; {len(asked)} requests, all to {server.url}")
 
 

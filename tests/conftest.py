@@ -1,7 +1,9 @@
 """Hard inputs, kills, hostile files: what the notebooks' own tests do not try.
 
-    pytest -q tests            the fast ones, two minutes
-    pytest -q tests --slow     all: thirty kills, a million rows, twenty minutes of fuzzing
+    pytest -q tests            the fast ones, six minutes
+    pytest -q tests --slow     all: thirty kills, a million rows, ten minutes of fuzzing for each kind of file
+
+`scripts/hardening.py` runs them row by row and writes the counts that the page on hardening shows.
 """
 import contextlib
 import io
@@ -42,6 +44,15 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="takes minutes: pytest tests --slow"))
+
+
+@pytest.fixture
+def tried(record_property):
+    "tried(n, note): this test held n cases; a test that does not say so is one case"
+    def say(n, note=""):
+        record_property("cases", n)
+        record_property("note", note)
+    return say
 
 
 @pytest.fixture(scope="session", autouse=True)

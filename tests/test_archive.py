@@ -191,8 +191,9 @@ def test_enrolment_killed_at_some_steps(nursery, people_few, tmp_path):
 
 
 @pytest.mark.slow
-def test_enrolment_killed_at_every_step(nursery, people_few, tmp_path):
-    print("enrol: killed at %d of its %d steps on the file system, all ended equal" % enrol_killed(nursery, people_few, tmp_path, lambda n: range(1, n+1)))
+def test_enrolment_killed_at_every_step(nursery, people_few, tmp_path, tried):
+    kills, n = enrol_killed(nursery, people_few, tmp_path, lambda n: range(1, n+1))
+    tried(kills, f"{kills} of the {n} steps of `enrol`")
 
 
 def test_forget_killed_at_every_step(nursery, refs, tmp_path):
@@ -318,7 +319,7 @@ def many(tmp_path_factory):
 
 @needs_ray
 @pytest.mark.slow
-def test_workers_killed_often(many, tmp_path, request):
+def test_workers_killed_often(many, tmp_path, request, tried):
     source, whole = many
     rng, n, runs = np.random.default_rng(request.config.getoption("--kill-seed")), 0, 0
     while n < request.config.getoption("--kills"):
@@ -326,12 +327,12 @@ def test_workers_killed_often(many, tmp_path, request):
         n += workers_killed(source, tmp_path/f"{runs}.parquet", request.config.getoption("--kills")-n, rng)
         same(tmp_path/f"{runs}.parquet", whole)
         no_duplicate(tmp_path/f"{runs}.parquet", source)
-    print(f"archive: {n} Ray workers killed in {runs} enrolments of {parts_of(whole)} parts, no row missing or twice, all equal to the undisturbed one")
+    tried(n, f"{n} Ray workers in {runs} enrolments of {parts_of(whole)} parts")
 
 
 @needs_ray
 @pytest.mark.slow
-def test_driver_killed_often(many, tmp_path, request):
+def test_driver_killed_often(many, tmp_path, request, tried):
     source, whole = many
     rng, n, runs, wanted = np.random.default_rng(request.config.getoption("--kill-seed")), 0, 0, max(1, 2*request.config.getoption("--kills")//3)
     while n < wanted:
@@ -339,7 +340,7 @@ def test_driver_killed_often(many, tmp_path, request):
         n += driver_killed(source, tmp_path/f"{runs}.parquet", wanted-n, rng)
         same(tmp_path/f"{runs}.parquet", whole)
         no_duplicate(tmp_path/f"{runs}.parquet", source)
-    print(f"archive: {n} drivers killed in {runs} enrolments of {parts_of(whole)} parts on Ray, no row missing or twice, all equal to the undisturbed one")
+    tried(n, f"{n} drivers in {runs} enrolments on Ray")
 
 
 def test_a_part_that_ends_workers(people_few, tmp_path, monkeypatch):

@@ -320,7 +320,7 @@ def test_odd_names(tmp_path):
 
 
 @pytest.mark.slow
-def test_many_files(tmp_path):
+def test_many_files(tmp_path, tried):
     "10^5 files: a list of names, not of images, is held"
     import resource
     png = io.BytesIO()
@@ -336,6 +336,6 @@ def test_many_files(tmp_path):
     assert sum(1 for _ in understood.files()) == 100_000
     images = read_signatures(tmp_path/"set")
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024-before
-    print(f"10^5 files: {grown} MB, {time.time()-start:.0f} s")
+    tried(100_000, f"{grown} MB, {time.time()-start:.0f} s")
     assert len(images) == 100_000 and grown < 300
     assert Path(images.path[0]).exists()

@@ -111,16 +111,16 @@ def test_training_killed_at_some_steps(nursery, small, finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_killed_at_many_steps(nursery, small, finished, tmp_path, request):
+def test_training_killed_at_many_steps(nursery, small, finished, tmp_path, request, tried):
     "Wherever a file is opened for writing, handed to the disk, renamed or removed; evenly spread"
     run, n, _ = finished
     steps = np.unique(np.linspace(1, n, min(n, request.config.getoption("--kills"))).astype(int))
     kill_by_steps(nursery, small, run, tmp_path, steps.tolist())
-    print(f"training: killed at {len(steps)} of its {n} steps on the file system, all ended bit-equal")
+    tried(len(steps), f"{len(steps)} of its {n} steps")
 
 
 @pytest.mark.slow
-def test_training_killed_at_any_time(nursery, small, finished, tmp_path, request):
+def test_training_killed_at_any_time(nursery, small, finished, tmp_path, request, tried):
     "Chains of seeded kills, each run resumed until it is finished"
     whole, _, seconds = finished
     rng, kills, runs, wanted = np.random.default_rng(request.config.getoption("--kill-seed")), 0, 0, request.config.getoption("--kills")
@@ -136,7 +136,7 @@ def test_training_killed_at_any_time(nursery, small, finished, tmp_path, request
         same_as(run, whole)
         shutil.rmtree(run)
         runs += 1
-    print(f"training: {kills} kills in {runs} runs, all ended bit-equal to the undisturbed one")
+    tried(kills, f"in {runs} runs")
 
 
 @pytest.mark.slow
@@ -173,10 +173,10 @@ def test_report_killed_at_some_steps(nursery, finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_report_killed_at_many_steps(nursery, finished, tmp_path):
+def test_report_killed_at_many_steps(nursery, finished, tmp_path, tried):
     run, n = evaluated(nursery, finished, tmp_path)
     report_killed(nursery, run, steps := np.unique(np.linspace(1, n, min(n, 30)).astype(int)).tolist())
-    print(f"report: killed at {len(steps)} of its {n} steps")
+    tried(len(steps), f"{len(steps)} of its {n} steps")
 
 
 CACHE = """
@@ -221,9 +221,10 @@ def test_cache_killed(small, tmp_path):
 
 
 @pytest.mark.slow
-def test_cache_killed_often(small, tmp_path, request):
+def test_cache_killed_often(small, tmp_path, request, tried):
     n = request.config.getoption("--kills")
-    print(f"cache: {n} kills, {cache_killed(small, tmp_path/'cache', n, request.config.getoption('--kill-seed'))} whole rows found after them, all right")
+    held = cache_killed(small, tmp_path/"cache", n, request.config.getoption("--kill-seed"))
+    tried(n, f"{held:,} whole rows found after them")
 
 
 def test_cache_of_garbage(small, tmp_path, monkeypatch):

@@ -40,8 +40,16 @@ class Source(NamedTuple):
     images:object # Table with the columns `COLUMNS`
     words:list[str] # Lines for people
 
+def _check_text(path):
+    "A `DataError` if the name of a file is no text: a table of them could not be written"
+    try: path.encode()
+    except UnicodeEncodeError: raise DataError(
+        f"{path}: the name is not in UTF-8, as from another system; rename the file or folder") from None
+
 def _image_table(rows):
     "The table of images from (path, writer, forged, split)"
+    rows = list(rows)
+    for path,*_ in rows: _check_text(path)
     rows = [(*row, file_sha256(row[0])) for row in progress(rows, 'looking at files')]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
-__all__ = ['one_line', 'DataError', 'name_of', 'about', 'first_few', 'counted', 'progress', 'quiet_stderr']
+__all__ = ['one_line', 'DataError', 'first_line', 'name_of', 'about', 'first_few', 'counted', 'progress', 'quiet_stderr']
 
 # %% ../../nbs/core/messages.ipynb #29045fe0
 import contextlib, os
@@ -23,6 +23,13 @@ def one_line(
 class DataError(ValueError):
     "Bad input from outside: a file, a folder, a row. The message is one line and says what to do."
     def __str__(self): return one_line(super().__str__())
+
+# %% ../../nbs/core/messages.ipynb #msg-first
+def first_line(
+    error:Exception
+)->str:
+    "What an error of another library says, on one line; the name of its type if it says nothing"
+    return str(error).strip().split('\n')[0] or type(error).__name__
 
 # %% ../../nbs/core/messages.ipynb #msg-name
 def name_of(

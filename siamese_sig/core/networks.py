@@ -15,7 +15,7 @@ from pathlib import Path
 
 import h5py, keras, numpy as np
 
-from .messages import DataError
+from .messages import DataError, first_line
 from .files import check_file, check_unpacked_size, write_whole
 from .settings import EXPORT_FORMATS
 
@@ -70,8 +70,6 @@ def _check_network(file, max_bytes):
         with z.open('model.weights.h5') as weights, h5py.File(weights, 'r') as f: _check_weights(f)
 
 # %% ../../nbs/core/networks.ipynb #b5392ec9
-def _first_line(error): return str(error).strip().split('\n')[0] or type(error).__name__
-
 def read_network(
     file:str|Path, # A `.keras` file
     max_bytes:int=4*2**30 # Most bytes it may unpack to
@@ -83,7 +81,7 @@ def read_network(
         return keras.saving.load_model(file, safe_mode=True)
     except DataError: raise
     except Exception as e: # a damaged or a crafted file raises a dozen types
-        raise DataError(f"{file}: not a network that can be loaded ({_first_line(e)}); "
+        raise DataError(f"{file}: not a network that can be loaded ({first_line(e)}); "
                         "expected a .keras file that siamese-sig wrote") from None
 
 # %% ../../nbs/core/networks.ipynb #19504bfc

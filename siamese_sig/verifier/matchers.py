@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import lazy_loader, numpy as np
 
-from ..core.messages import DataError, about, progress
+from ..core.messages import DataError, about, first_line, progress
 from ..core.files import check_file, file_sha256
 from ..core.settings import INPUT_SIZES, RunConfig, other_version, read_config
 from ..core.cache import cached_rows, code_version
@@ -139,34 +139,35 @@ class EvidenceMatcher:
 class OnnxNetwork(NamedTuple):
     "A network, ready to run on the CPU"
     session:object # An `onnxruntime.InferenceSession`
-
-    @property
-    def input_shapes(self)->list[list[int]]: return [i.shape[1:] for i in self.session.get_inputs()]
-
-    @property
-    def output_shape(self)->list[int]: return self.session.get_outputs()[0].shape[1:]
+    input_names:list[str]
+    input_shapes:list[list[int]] # Of one image or vector each
+    output_shape:list[int] # Of one result
 
     def __call__(self, *inputs:np.ndarray)->np.ndarray: # shape (N,…)
-        names = [i.name for i in self.session.get_inputs()]
-        return self.session.run(None, dict(zip(names, inputs)))[0]
+        return self.session.run(None, dict(zip(self.input_names, inputs)))[0]
 
 # %% ../../nbs/verifier/09_matchers.ipynb #3c675100
-def _read_network(
-    file:str|Path, # `.onnx`
-)->OnnxNetwork:
-    "An ONNX file, or a DataError; it is read as bytes, so that it cannot point to other files"
+def _open_network(content:bytes)->OnnxNetwork:
+    "A network from the content of an ONNX file; bytes cannot point to other files"
     import onnxruntime
-    if not Path(file).is_file(): raise DataError(
-        f"{file}: no such file; this training has not finished, go on with: "
-        f"siamese-sig train --resume {Path(file).parent}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 # we report what is wrong, once
     options.intra_op_num_threads = int(os.environ.get('OMP_NUM_THREADS') or 0) # 0: all cores
-    try: return OnnxNetwork(onnxruntime.InferenceSession(
-        check_file(file).read_bytes(), options, providers=['CPUExecutionProvider']))
+    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'], enable_fallback=0)
+    inputs,output = session.get_inputs(), session.get_outputs()[0]
+    return OnnxNetwork(session, [i.name for i in inputs], [i.shape[1:] for i in inputs], output.shape[1:])
+
+def _read_network(
+    file:str|Path, # `.onnx`
+)->OnnxNetwork:
+    "An ONNX file, or a DataError"
+    if not Path(file).is_file(): raise DataError(
+        f"{file}: no such file; this training has not finished, go on with: "
+        f"siamese-sig train --resume {Path(file).parent}")
+    content = check_file(file).read_bytes()
+    try: return _open_network(content)
     except Exception as e: # each fault has a type of its own
-        fault = str(e).strip().splitlines()[0]
-        raise DataError(f"{file}: not a network that can be run ({fault}); "
+        raise DataError(f"{file}: not a network that can be run ({first_line(e)}); "
                         "expected what siamese-sig train wrote") from None
 
 # %% ../../nbs/verifier/09_matchers.ipynb #019aea0d
