@@ -235,7 +235,7 @@ def _polynomial(columns, offsets, degree, width):
     if np.ptp(columns)<=MIN_WIDTH_SHARE_TO_BEND*width: degree = min(degree, 2)
     x = (np.arange(width)-width/2)/(width/2) # in [-1,1], where powers do not get out of hand
     powers = np.vander(x, degree+1)
-    return powers@np.linalg.lstsq(powers[columns], offsets[columns])[0]
+    return powers@np.linalg.lstsq(powers[columns], offsets[columns], rcond=None)[0]
 
 # %% ../../nbs/core/lines.ipynb #lines-follow
 # The longest run spans this share of the least length of a line; its ends are not yet sure …
