@@ -362,7 +362,7 @@ def score(
     asked = pairs, images, out, model, calibration, enrolled, point, band
     if engine=='ray': rows,errors = archive.score_parts(*asked, engine, workers, address)
     else: rows,errors = _score_here(*asked)
-    _say(f"{counted(rows-errors, 'row')} scored, {errors} with errors: {out}")
+    _say(f"{counted(rows-errors, 'row')} scored, {errors:,} with errors: {out}")
     if errors==rows: raise DataError(f"{pairs}: no row could be answered; the first error: {_first_error(out)}")
 
 # %% ../nbs/10_cli.ipynb #00d66c06

@@ -23,7 +23,7 @@ from PIL import Image
 from test_surfaces import LINE, PDFS, heic_of, page, pdf
 
 from siamese_sig import archive
-from siamese_sig.core import pdf as pdf_module
+from siamese_sig.core import apart
 from siamese_sig.core.files import ASSETS
 from siamese_sig.core.layouts import read_pairs, read_source
 from siamese_sig.core.messages import DataError
@@ -191,7 +191,7 @@ def pdfs(folder):
 
 
 def pages(folder):
-    pdf_module.PDF_SECONDS = 2  # a page that hangs is no find: it is stopped
+    apart.DRAW_SECONDS = 2  # a page that hangs is no find: it is stopped
     return [partial(read_picture, folder, "page.pdf")]
 
 
@@ -384,7 +384,7 @@ def fuzzed(name, folder, seconds, seed, tried):
 @pytest.fixture(autouse=True)
 def page_seconds(monkeypatch):
     "What `pages` changes is as before afterwards"
-    monkeypatch.setattr(pdf_module, "PDF_SECONDS", pdf_module.PDF_SECONDS)
+    monkeypatch.setattr(apart, "DRAW_SECONDS", apart.DRAW_SECONDS)
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -208,7 +208,7 @@ def test_assets_are_checked(tmp_path):
 
 
 def test_no_pickle_and_no_code():
-    """Nothing in the package can unpickle, evaluate, or run a command, but for our own export under another Keras backend and our own drawing of a PDF;
+    """Nothing in the package can unpickle, evaluate, or run a command, but for our own export under another Keras backend and our own drawing of PDF pages and photographs;
     networks are loaded in one place"""
     code = {p.name: p.read_text() for p in (ROOT/"siamese_sig").rglob("*.py")}
     for name, text in code.items():
@@ -216,9 +216,9 @@ def test_no_pickle_and_no_code():
         assert [f for f in found if f != "pickle"] == [], (name, found)
         assert "import pickle" not in text and all("allow_pickle=False" in line for line in text.splitlines() if "np.load(" in line), name
     runs = sorted((name, line.strip()) for name, text in code.items() for line in text.splitlines() if "subprocess.run" in line or "Popen" in line)
-    assert [name for name, _ in runs] == ["networks.py", "pdf.py"], runs
-    assert "subprocess.run([sys.executable, '-c', _EXPORT_PROGRAM, tmp, str(folder), format]" in runs[0][1], runs
-    assert "subprocess.run(command, input=data" in runs[1][1] and "command = [sys.executable, '-m', 'siamese_sig.core.pdf', str(page)]" in code["pdf.py"], runs
+    assert [name for name, _ in runs] == ["apart.py", "networks.py"], runs
+    assert "subprocess.run(command, input=data" in runs[0][1] and "command = [sys.executable, '-m', 'siamese_sig.core.apart', kind, str(page)]" in code["apart.py"], runs
+    assert "subprocess.run([sys.executable, '-c', _EXPORT_PROGRAM, tmp, str(folder), format]" in runs[1][1], runs
     loads = [(name, line) for name, text in code.items() for line in text.splitlines() if "load_model(" in line]
     assert len(loads) == 1 and "safe_mode=True" in loads[0][1], loads
 

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import VERDICTS, cli, signature
 from PIL import Image
+
+from siamese_sig.core import apart
 
 needs_pdf = pytest.mark.skipif(not __import__("importlib.util").util.find_spec("pypdfium2"), reason="pip install 'siamese_sig[pdf]'")
 needs_heic = pytest.mark.skipif(not __import__("importlib.util").util.find_spec("pillow_heif"), reason="pip install 'siamese_sig[heic]'")
@@ -79,8 +82,7 @@ PDFS = {
 @pytest.fixture
 def few_seconds(monkeypatch):
     "Pages may take two seconds"
-    from siamese_sig.core import pdf as module
-    monkeypatch.setattr(module, "PDF_SECONDS", 2)
+    monkeypatch.setattr(apart, "DRAW_SECONDS", 2)
 
 
 @needs_pdf
@@ -126,6 +128,17 @@ def test_heic_that_lies(tmp_path, known, tried):
         assert cli("verify", known[1], tmp_path/f"{n}.heic")[0] in (*VERDICTS, 2), n
     tried(len(lies))
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss-before)/2**10 < 500
+
+
+@needs_heic
+def test_a_crash_stays_apart(tmp_path, known, monkeypatch):
+    "A library that writes where it must not ends the process that draws, and this one tells it in one line"
+    crashing = tmp_path/"lib/pillow_heif"
+    crashing.mkdir(parents=True)
+    (crashing/"__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    heic_of(known[0], tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path/"lib"), str(Path(__file__).parents[1])]))
+    assert "the HEIC cannot be drawn; export it as JPEG" in cli("verify", known[1], tmp_path/"photo.heic", code=2)[2]
 
 
 @pytest.fixture
@@ -189,8 +202,8 @@ def test_quotes(images, text):
 def test_pdf_in_a_service(tmp_path, known):
     "No process is left behind by a page that hangs"
     (tmp_path/"page.pdf").write_bytes(PDFS["a form in itself"][0])
-    code = f"from siamese_sig.core import pdf\npdf.PDF_SECONDS = 2\nfrom siamese_sig.core.scan import read_rgb\ntry: read_rgb({str(tmp_path/'page.pdf')!r})\nexcept Exception as e: print(e)"
+    code = f"from siamese_sig.core import apart\napart.DRAW_SECONDS = 2\nfrom siamese_sig.core.scan import read_rgb\ntry: read_rgb({str(tmp_path/'page.pdf')!r})\nexcept Exception as e: print(e)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ})
     assert "took more than 2 seconds" in done.stdout
     left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    assert "siamese_sig.core.pdf" not in left
+    assert "siamese_sig.core.apart" not in left

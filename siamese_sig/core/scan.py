@@ -22,7 +22,7 @@ from scipy import ndimage
 from .messages import DataError, name_of
 from .files import check_file, split_page
 from .settings import INPUT_SIZES
-from .pdf import pdf_page
+from .apart import draw_apart
 
 # %% ../../nbs/core/scan.ipynb #f43e86cc
 # The largest value on the scales of grey pictures: fractions, then 8, 10, 12, 14 and 16 bits
@@ -341,14 +341,9 @@ def _needs(kind, name):
 def _open_picture(file, kind, page, name):
     "An open picture of Pillow"
     file.seek(0)
-    if kind=='PDF':
-        try: return pdf_page(file.read(), page, name)
-        except ModuleNotFoundError: raise _needs('PDF', name) from None
-    if kind!='HEIC': return Image.open(file, formats=(kind,))
-    try: import pillow_heif
-    except ModuleNotFoundError: raise _needs('HEIC', name) from None
-    pillow_heif.register_heif_opener()
-    return Image.open(file, formats=('HEIF',))
+    if kind not in EXTRA_FORMATS: return Image.open(file, formats=(kind,))
+    try: return draw_apart(kind, file.read(), name, page)
+    except ModuleNotFoundError: raise _needs(kind, name) from None
 
 # %% ../../nbs/core/scan.ipynb #fa49e16a
 def _decode(
