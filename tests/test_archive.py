@@ -235,6 +235,23 @@ def descendants(pid):
     return {p: name[p] for p in name if under(p)}
 
 
+def born(pid):
+    "When a process was started, in ticks; None if it is gone. A number of a process may be given to another one"
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return None
+
+
+def left_of(below, seconds=60):
+    "Those of some processes, {pid: when it was started}, that have not ended after a while"
+    late, left = time.monotonic()+seconds, below
+    while left and time.monotonic() < late:
+        time.sleep(.2)
+        left = {pid: start for pid, start in left.items() if start and born(pid) == start}
+    return left
+
+
 def start(source, out, engine="ray"):
     code = f"from siamese_sig.archive import enrol\nenrol({str(source)!r}, {str(out)!r}, engine={engine!r}, workers=2, part={PART})"
     return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -248,13 +265,11 @@ def parts_of(out):
 def end(p, status):
     "The process has ended, and so has all it started"
     below = descendants(p.pid)
+    births = {q: born(q) for q in below}
     err = p.communicate(timeout=300)[1]
     assert p.returncode == status, err
-    late = time.monotonic()+60
-    while time.monotonic() < late and any(os.path.exists(f"/proc/{q}") for q in below):
-        time.sleep(.2)
-    left = [name for q, name in below.items() if os.path.exists(f"/proc/{q}")]
-    assert not left, left
+    left = left_of(births)
+    assert not left, [below[q] for q in left]
     return err
 
 
@@ -285,12 +300,11 @@ def driver_killed(source, out, kills, rng):
             if parts_of(out) > before or rng.random() < .005:  # the latter: while it starts
                 time.sleep(rng.uniform(0, .3))
                 below = descendants(p.pid)
+                births = {q: born(q) for q in below}
                 p.kill()
                 n += p.wait() == -9
-                late = time.monotonic()+60
-                while time.monotonic() < late and any(os.path.exists(f"/proc/{q}") for q in below):
-                    time.sleep(.2)
-                assert not any(os.path.exists(f"/proc/{q}") for q in below)  # Ray goes with its driver
+                left = left_of(births)
+                assert not left, [below[q] for q in left]  # Ray goes with its driver
                 break
             time.sleep(.02)
         else:
@@ -327,7 +341,7 @@ def test_workers_killed_often(many, tmp_path, request, tried):
         n += workers_killed(source, tmp_path/f"{runs}.parquet", request.config.getoption("--kills")-n, rng)
         same(tmp_path/f"{runs}.parquet", whole)
         no_duplicate(tmp_path/f"{runs}.parquet", source)
-    tried(n, f"{n} Ray workers in {runs} enrolments of {parts_of(whole)} parts")
+    tried(n, f"{n} Ray workers in {runs} runs of {parts_of(whole)} parts")
 
 
 @needs_ray
@@ -340,7 +354,7 @@ def test_driver_killed_often(many, tmp_path, request, tried):
         n += driver_killed(source, tmp_path/f"{runs}.parquet", wanted-n, rng)
         same(tmp_path/f"{runs}.parquet", whole)
         no_duplicate(tmp_path/f"{runs}.parquet", source)
-    tried(n, f"{n} drivers in {runs} enrolments on Ray")
+    tried(n, f"{n} drivers in {runs} runs")
 
 
 def test_a_part_that_ends_workers(people_few, tmp_path, monkeypatch):
