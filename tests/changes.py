@@ -62,7 +62,7 @@ CREAM, BLUE, GREY = (250, 240, 215), (220, 232, 250), (215, 215, 215)
 CHANGES = {
     "PNG": lambda rgb: again(rgb, "PNG"), "TIFF": lambda rgb: again(rgb, "TIFF"), "JPEG 85": lambda rgb: again(rgb, "JPEG", quality=85),
     "60 pixels of paper around it": lambda rgb: padded(rgb, 60), "300 pixels of paper around it": lambda rgb: padded(rgb, 300), "cropped to the ink": lambda rgb: cropped(rgb, 2),
-    "cream paper": lambda rgb: tinted(rgb, CREAM), "blue paper": lambda rgb: tinted(rgb, BLUE), "grey paper": lambda rgb: tinted(rgb, GREY),
+    "on a white page, as in a letter": lambda rgb: padded(rgb, 300, paper=255), "cream paper": lambda rgb: tinted(rgb, CREAM), "blue paper": lambda rgb: tinted(rgb, BLUE), "grey paper": lambda rgb: tinted(rgb, GREY),
     "0.7 of its size": lambda rgb: scaled(rgb, .7), "0.85 of its size": lambda rgb: scaled(rgb, .85), "1.3 times its size": lambda rgb: scaled(rgb, 1.3), "twice its size": lambda rgb: scaled(rgb, 2),
     "turned by 1°": lambda rgb: turned(rgb, 1), "turned by 2°": lambda rgb: turned(rgb, 2), "turned by -2°": lambda rgb: turned(rgb, -2),
 }

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from siamese_sig.core.messages import DataError
-from siamese_sig.core.ink import ink_pixels
+from siamese_sig.core.ink import find_ink, ink_pixels
+from siamese_sig.core.pages import KINDS, iou, scan_of
 from siamese_sig.core.scan import read_rgb
 from siamese_sig.evaluate import eer, far_frr, frr_at_far, threshold_at_far
 from siamese_sig.verifier.strokes import INK_SIZE
@@ -219,6 +220,24 @@ def test_verdict_under_padding(verifier, unlined_people, question, top, right, b
 @given(QUESTION, st.integers(1, 30))
 def test_verdict_under_cropping(verifier, unlined_people, question, margin):
     check_kept(verifier, unlined_people, question, lambda rgb: cropped(padded(rgb, 40), margin), "paper")
+
+
+FRAMES = st.tuples(*[st.integers(10, 200)]*4), st.integers(0, 255), st.sampled_from(["PNG", "JPEG 95", "JPEG 75"])
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 5), st.sampled_from(["dim_corners", "lamp", "dim", "pencil_photo"]), *FRAMES)
+def test_photograph_in_a_frame(people, person, kind, sides, grey, file):
+    "On a page of any colour, as in a letter, there is the same ink as without the page, or there is a note or a refusal"
+    path = list(people.values())[person][0][0]
+    photo, _ = scan_of(path, KINDS[kind], np.random.default_rng(person))
+    framed = padded(photo, *sides, paper=grey)
+    format, _, quality = file.partition(" ")
+    options = dict(quality=int(quality)) if quality else {}
+    alone, found = find_ink(again(photo, format, **options)), find_ink(again(framed, format, **options))
+    top, right, bottom, left = sides
+    inside = found.mask[top:top+photo.shape[0], left:left+photo.shape[1]]
+    assert iou(inside, alone.mask) > .9 and not found.mask.sum()-inside.sum() or found.doubts-alone.doubts or found.refusal
 
 
 @settings(max_examples=60)

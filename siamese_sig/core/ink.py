@@ -26,6 +26,7 @@ from PIL import Image
 from .messages import DataError, about
 from .settings import INPUT_SIZES
 from .scan import read_rgb, scan_pixels
+from .frame import inside_frame
 from .masks import grey_of, shrunk, dilated, eroded, box_of, pen_width, pieces_of
 from siamese_sig.core.light import (
     EDGE_SHARE, SHARPENED_BLUR, blur_of, dark_parts, edge_bands, even_light, in_focus, outlined, unbroken,
@@ -442,10 +443,14 @@ def find_ink(
     side:int=MAX_SIDE, # Larger scans are examined with their longer side at so many pixels
 )->Ink: # Its mask is all False if there is no ink
     "Find the pen of the signature: no paper, print, stamp, ruled line, dark edge or dust"
-    ink = _find_ink(np.ascontiguousarray(shrunk(rgb, side)), speck)
+    inside = inside_frame(rgb)
+    picture = rgb[inside]
+    ink = _find_ink(np.ascontiguousarray(shrunk(picture, side)), speck)
     if ink.mask.shape==rgb.shape[:2]: return ink
-    mask = cv2.resize(ink.mask.view('uint8'), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    return ink._replace(mask=mask.view(bool))
+    mask = np.zeros(rgb.shape[:2], bool)
+    height,width,_ = picture.shape
+    mask[inside] = cv2.resize(ink.mask.view('uint8'), (width,height), interpolation=cv2.INTER_NEAREST)
+    return ink._replace(mask=mask)
 
 def ink_mask(
     rgb:np.ndarray, # A scan, shape (H,W,3), uint8
@@ -499,7 +504,7 @@ def ink_pixels(
     speck:int=MIN_SPECK_AREA # Connected pieces with fewer pixels are dust
 )->np.ndarray: # shape (*size,1), uint8: 255 = ink, 0 = paper, nothing between
     "The ink of a scan alone: turned level, cropped, aspect kept, centred"
-    ink = find_ink(shrunk(rgb, MAX_SIDE), speck)
+    ink = find_ink(shrunk(rgb[inside_frame(rgb)], MAX_SIDE), speck)
     if not ink.mask.any(): raise DataError(ink.refusal)
     return fitted_ink(ink, size, margin)
 
@@ -530,7 +535,7 @@ def read_ink(
     "Read a signature for a verdict; raises a DataError if it is none"
     try:
         rgb = read_rgb(path)
-        ink = find_ink(shrunk(rgb, MAX_SIDE))
+        ink = find_ink(shrunk(rgb[inside_frame(rgb)], MAX_SIDE))
         if ink.refusal: raise DataError(ink.refusal)
     except DataError as e: raise about(path, e) from None
     size = size or INPUT_SIZES[input]
