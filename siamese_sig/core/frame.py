@@ -35,7 +35,7 @@ def _margins(flat):
 # A frame is at least so wide on two opposite sides, pixels, all of one colour give or take `FLAT` grey levels.
 MIN_FRAME,FLAT = 4, 1
 
-# It ends where pixels differ more than this, grey levels, and so many pixels further in: blocks of JPEG hold both there.
+# It ends where pixels differ more than this, grey levels, and so many pixels further in: JPEG blocks hold both.
 RIPPLE,MIXED = 6, 8
 
 # Share of the picture inside a frame that has the frame's colour, at most

@@ -47,7 +47,8 @@ def _decode_all(jobs, title):
 
 # %% ../../nbs/core/images.ipynb #img-folder
 # The modules of this package that decide what an image's pixels are.
-PIXEL_MODULES = ('core.scan','core.apart','core.frame','core.masks','core.light','core.print','core.lines','core.colours','core.ink')
+PIXEL_MODULES = ('core.scan','core.apart','core.frame','core.masks','core.light',
+                 'core.print','core.lines','core.colours','core.ink')
 
 def _cache_folder(input, size):
     "The folder of the cache for images of one kind"
