@@ -37,7 +37,8 @@ ROWS = [
     Row("images", "images: truncated, empty, text as `.png`, bombs, 1×1, 30,000 px wide, 16 bit, CMYK, palette with transparency, animated, EXIF-rotated, blank, black, noise, links in circles, names with "
         "blanks, Unicode, line breaks; each in `verify`, `score`, `enrol`, `calibrate`, `data audit`", "pytest -q tests/test_images.py",
         "one bad image stopped `enrol`, `calibrate` and data sets; networks with `scan` input judged a blank page; line breaks in names broke messages"),
-    Row("pages", "forms, ruled paper, stamps, photographs of screens, light ink: a note or a refusal, no confident verdict", "pytest -q tests/test_pages.py tests/test_copies.py"),
+    Row("pages", "forms, ruled paper, stamps and print that strangers share; the same signature on another page; strokes, rings, QR codes, pages of text, several signatures, broad pens; copies "
+        "among the references: no verdict from what is not the pen", "pytest -q tests/test_pages.py tests/test_copies.py"),
     Row("csv", "csv: headers or none, BOM, CRLF, quotes, wrong column count, `../` and absolute paths, twins, labels other than 0/1", "pytest -q tests/test_csv.py",
         "rows with another number of columns and pairs with both labels were taken; paths could leave `--images`"),
     Row("csv, long", "csv of a million rows", "pytest -q tests/test_csv.py --slow -m slow", "memory grew with the rows"),
@@ -66,14 +67,14 @@ ROWS = [
         "a Ray address where nobody listens was tried for minutes; a machine too busy to start Ray ended in a traceback"),
     Row("attacks", "the verdict itself: pasted and printed copies, common print, small images, poisoned references; see the [model card](model_card.ipynb#attacks)", "pytest -q tests/test_attacks.py",
         "a stranger among the references was not told"),
-    Row("properties", "what must hold whatever the signature (hypothesis): symmetry, itself closest, padding, cropping, tint, PNG, TIFF, JPEG, scale, turns, order of references, points, copies; "
-        "FAR and FRR monotone", "pytest -q tests/test_properties.py", "ink narrower than 48 pixels had no score"),
+    Row("properties", "what must hold whatever the signature (hypothesis): symmetry, itself closest, padding, cropping, tint, PNG, TIFF, JPEG, scale, turns, a photograph on a page, order of references, points, copies; "
+        "FAR and FRR monotone", "pytest -q tests/test_properties.py", "ink narrower than 48 pixels had no score; the edges of a photograph on a page were taken for lines, its grain for ink"),
     Row("fuzz, images", "fuzzed images: seeded mutations of valid files, ten minutes of processor time", FUZZ+"'long and images'"),
     Row("fuzz, heic", "… HEIC photographs", FUZZ+"'long and heic'",
         "pillow-heif 0.16 to 1.8.0, eight versions of them tried, ended the whole process within a minute; 1.8.1 is required now, and photographs are decoded in a process of their own"),
     Row("fuzz, pdf", "… PDF pages", FUZZ+"'long and pdf'"),
     Row("fuzz, tables", "… csv in several dialects, each read as questions, pairs, rows and data set", FUZZ+"'long and tables'"),
-    Row("fuzz, folders", "… names of folders and files, in eight layouts", FUZZ+"'long and folders'", "names that are not UTF-8 ended in a traceback with pandas 3"),
+    Row("fuzz, folders", "… names of folders and files, in nine layouts", FUZZ+"'long and folders'", "names that are not UTF-8 ended in a traceback with pandas 3"),
     Row("fuzz, archives", "… parts, search vectors, index and description of an archive of references", FUZZ+"'long and archives'", "text that is not UTF-8 in a search vector's part ended in a traceback"),
     Row("fuzz, verifiers", "… evidence and calibrations", FUZZ+"'long and verifiers'"),
     Row("fuzz, networks", "… `.keras`, `.onnx` and descriptions of runs", FUZZ+"'long and networks'", "an ONNX file with names that are not UTF-8 ended in a traceback, and onnxruntime printed into the answers"),
@@ -132,7 +133,9 @@ def read_results():
 def write_results(results):
     "The results, in the order of the table, with its present words"
     rows = [row._asdict() | results[row.name] for row in ROWS if row.name in results]
-    text = json.dumps(dict(command="python scripts/hardening.py", rows=rows), indent=1, ensure_ascii=False)+"\n"
+    latest = max(rows, key=lambda row: row["date"])
+    head = dict(command="python scripts/hardening.py", data="what the tests make", commit=latest["commit"], date=latest["date"])
+    text = json.dumps(head | dict(rows=rows), indent=1, ensure_ascii=False)+"\n"
     beside = RESULTS.with_suffix(".new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(RESULTS)
