@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['FLAT_SHARE', 'MIN_FRAME', 'FLAT', 'RIPPLE', 'MIXED', 'MOST_INSIDE', 'inside_frame']
+__all__ = ['FLAT_SHARE', 'MIN_FRAME', 'FLAT', 'RIPPLE', 'BLOCK', 'MOST_INSIDE', 'inside_frame']
 
 # %% ../../nbs/core/frame.ipynb #frame-imp
 import cv2, numpy as np
@@ -35,12 +35,28 @@ def _margins(flat):
 # A frame is at least so wide on two opposite sides, pixels, all of one colour give or take `FLAT` grey levels.
 MIN_FRAME,FLAT = 4, 1
 
-# It ends where pixels differ more than this, grey levels, and so many pixels further in: JPEG blocks hold both.
-RIPPLE,MIXED = 6, 8
+# Beside the photograph it may differ by so many grey levels, and blocks of JPEG, so wide, hold both.
+RIPPLE,BLOCK = 6, 8
 
 # Share of the picture inside a frame that has the frame's colour, at most
 MOST_INSIDE = 0.5
 
+def _mixed_rows(rows, colour):
+    "How many of the first rows are more like the frame than like the picture a block further in, and one more"
+    middle = np.median(rows[:BLOCK+1].astype(int), axis=1)
+    is_frame = np.abs(middle-colour).sum(1)<np.abs(middle-middle[-1]).sum(1)
+    return int(np.argmin(is_frame))+1
+
+def _trimmed(rgb, margins, colour):
+    "Margins as they are without traces of the frame"
+    height,width,_ = rgb.shape
+    above,below,left,right = margins
+    box = rgb[above:height-below,left:width-right]
+    sides = (box, box[::-1], box.swapaxes(0, 1), box[:,::-1].swapaxes(0, 1))
+    mixed = np.array([_mixed_rows(rows, colour) for rows in sides])
+    return np.where(margins>0, margins+mixed, 0).tolist()
+
+# %% ../../nbs/core/frame.ipynb #frame-inside2
 def _has_flat_edge(rgb, colour):
     "Is one of the four edges all of a colour? Photographs without a frame are told apart here already"
     edges = (rgb[:1], rgb[-1:], rgb[:,:1], rgb[:,-1:])
@@ -54,11 +70,11 @@ def _inside(rgb, colour):
     if not _is_frame(*_margins(_of_colour(rgb, colour, FLAT))): return None
     flat = _of_colour(rgb, colour, RIPPLE)
     margins = _margins(flat)
-    above,below,left,right = np.where(margins>0, margins+MIXED, 0).tolist()
     height,width = flat.shape
-    box = slice(above, max(above, height-below)), slice(left, max(left, width-right))
-    is_paper = flat[box].size==0 or flat[box].mean()>MOST_INSIDE
-    return None if is_paper else box
+    inner = flat[margins[0]:height-margins[1],margins[2]:width-margins[3]]
+    if min(inner.shape)<=2*BLOCK or inner.mean()>MOST_INSIDE: return None
+    above,below,left,right = _trimmed(rgb, margins, colour)
+    return slice(above, height-below), slice(left, width-right)
 
 def inside_frame(
     rgb:np.ndarray # A scan, shape (H,W,3), uint8
