@@ -28,6 +28,7 @@ def _flat_rows(flat):
 def _margins(flat):
     "Rows and columns that are of the frame: above, below, to the left and to the right of the rest"
     above,below = _flat_rows(flat), _flat_rows(flat[::-1])
+    if above==len(flat): return np.array([above, 0, 0, 0]) # all of one colour
     between = flat[above:len(flat)-below].T
     return np.array([above, below, _flat_rows(between), _flat_rows(between[::-1])])
 
