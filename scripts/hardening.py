@@ -19,6 +19,8 @@ from threading import Lock
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from siamese_sig.core.files import write_whole
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT/"benchmarks/results/hardening.json"
 
@@ -136,9 +138,7 @@ def write_results(results):
     latest = max(rows, key=lambda row: row["date"])
     head = dict(command="python scripts/hardening.py", data="what the tests make", commit=latest["commit"], date=latest["date"])
     text = json.dumps(head | dict(rows=rows), indent=1, ensure_ascii=False)+"\n"
-    beside = RESULTS.with_suffix(".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(RESULTS)
+    write_whole(RESULTS, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def faults():
