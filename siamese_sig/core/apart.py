@@ -6,7 +6,7 @@
 from __future__ import annotations # types are not looked up before anybody asks
 
 # %% auto #0
-__all__ = ['DRAW_SECONDS', 'DRAW_MEMORY', 'PDF_PIXELS', 'PDF_SCALE', 'PHOTO_PIXELS', 'DRAWN_APART', 'draw_apart']
+__all__ = ['DRAW_SECONDS', 'DRAW_MEMORY', 'PDF_PIXELS', 'PDF_SCALE', 'MAX_PIXELS', 'DRAWN_APART', 'draw_apart']
 
 # %% ../../nbs/core/apart.ipynb #pdf-import
 import io, math, subprocess, sys
@@ -24,8 +24,8 @@ DRAW_MEMORY = 2*2**30
 # Pixels of a PDF page, at most, and pixels a point (1/72 inch) of an ordinary one: 300 dpi
 PDF_PIXELS = 40_000_000
 PDF_SCALE = 300/72
-# Pixels of a photograph, at most
-PHOTO_PIXELS = 80_000_000
+# Most pixels that an image may have; an A3 sheet at 600 dpi has 70 million.
+MAX_PIXELS = 80_000_000
 
 # %% ../../nbs/core/apart.ipynb #pdf-child
 def _pdf_page(data, page):
@@ -50,8 +50,8 @@ def _heic_photo(data, page):
     except Exception: raise ValueError('is damaged or cut short; copy it again, or export it as JPEG') from None
     n_pictures = getattr(photo, 'n_frames', 1)
     if n_pictures>1: raise ValueError(f'holds {n_pictures} pictures; expected one, export the right one as JPEG')
-    if photo.width*photo.height>PHOTO_PIXELS: raise ValueError(
-        f'is {photo.width} x {photo.height} pixels; expected at most {PHOTO_PIXELS:,}, export it smaller')
+    if photo.width*photo.height>MAX_PIXELS: raise ValueError(
+        f'is {photo.width} x {photo.height} pixels; expected at most {MAX_PIXELS:,}, export it smaller')
     return ImageOps.exif_transpose(photo)
 
 # %% ../../nbs/core/apart.ipynb #apart-main

@@ -9,7 +9,7 @@ from __future__ import annotations # types are not looked up before anybody asks
 __all__ = ['FULL_SCALES', 'MAX_OVERSHOOT', 'PHOTOMETRIC', 'MIN_CONTRAST_ON_WHITE', 'MAX_STROKE_SHARE', 'INSIDE_PERCENTILE',
            'MIN_DOT_CONTRAST', 'MIN_DOT_SHARE', 'MIN_DOTS', 'DITHER_BLUR', 'DOT_WINDOW', 'FIRST_BYTES', 'UTF8_MARK',
            'HEAD_BYTES', 'PDF_JUNK', 'ADVICE', 'KIND_OF_SUFFIX', 'EXPECTED', 'IMAGE_FORMATS', 'EXTRA_FORMATS',
-           'MAX_PIXELS', 'SUBFILE_TYPE', 'DNG_VERSION', 'read_rgb', 'scan_pixels']
+           'SUBFILE_TYPE', 'DNG_VERSION', 'read_rgb', 'scan_pixels']
 
 # %% ../../nbs/core/scan.ipynb #59be592b
 import contextlib, io, os, re, warnings
@@ -22,7 +22,7 @@ from scipy import ndimage
 from .messages import DataError, name_of
 from .files import check_file, split_page
 from .settings import INPUT_SIZES
-from .apart import draw_apart
+from .apart import MAX_PIXELS, draw_apart
 
 # %% ../../nbs/core/scan.ipynb #f43e86cc
 # The largest value on the scales of grey pictures: fractions, then 8, 10, 12, 14 and 16 bits
@@ -302,9 +302,6 @@ def _readable_kind(file, name)->str:
     return kind
 
 # %% ../../nbs/core/scan.ipynb #2d6b7e91
-# Most pixels that an image may have; an A3 sheet at 600 dpi has 70 million.
-MAX_PIXELS = 80_000_000
-
 def _check_one_picture(image:Image.Image, name):
     "Raise a `DataError` if an opened image is too large or holds more than one picture"
     width,height = image.size
