@@ -26,6 +26,7 @@ from PIL import Image
 from .core.messages import DataError
 from .core.files import ASSETS
 from .core.unzip import unzip
+from .core.tables import csv_text
 from .core.scan import read_rgb
 from .core.ink import doubt_notes, preprocess
 from .core.layouts import embedded_data, read_images
@@ -766,7 +767,7 @@ def table_html(
     n_errors = int((scored.error!='').sum())
     verdicts = scored.verdict[scored.verdict!=''].value_counts()
     counts = ''.join(f'; {n} {verdict}' for verdict,n in verdicts.items())
-    address = base64.b64encode(scored.to_csv(index=False).encode()).decode()
+    address = base64.b64encode(csv_text(scored).encode()).decode()
     shown = scored[['query','score','p_forged','verdict','error']].head(n_shown)
     rest = f'<p class="quiet">The first {n_shown} of {len(scored)} rows.</p>' if len(scored)>n_shown else ''
     return (f'<p role="status"><strong>{len(scored)-n_errors} rows scored, {n_errors} with errors</strong>'

@@ -25,6 +25,7 @@ import lazy_loader, numpy as np
 from .core.messages import DataError
 from .core.files import read_json, write_whole
 from .core.settings import ALLOWED_FAR, OPERATING_POINTS, RunConfig
+from .core.tables import csv_text
 from .core.layouts import read_data
 from .core.images import load_images, usable_pairs
 from .core.batches import index_pairs
@@ -839,11 +840,11 @@ def evaluate_run(
     scored = _score_test_pairs(model, config, images, pairs, calibration)
     metrics,shortcuts = _run_metrics(model, config, data, scored, images, pairs, calibration)
     metrics['unusable'] = left_out
-    text = json.dumps(metrics, indent=1)
+    table,text = csv_text(scored.table), json.dumps(metrics, indent=1)
 
     folder = run if data is None else run/f'on-{Path(data).name}'
     folder.mkdir(exist_ok=True)
-    write_whole(folder/'scores.csv', lambda file: scored.table.to_csv(file, index=False))
+    write_whole(folder/'scores.csv', lambda file: file.write_text(table, encoding='utf-8'))
     write_report(folder/'report.html', metrics, config, load_history(run), shortcuts,
                  scored.x, scored.a, scored.b, scored.table)
     write_whole(folder/'metrics.json', lambda file: file.write_text(text))

@@ -342,6 +342,20 @@ def test_full_disk(disk, small, known, finished, people, tmp_path, leave):
         assert {p: p.read_bytes() for p in disk.rglob("*") if p.is_file() and p.name != ".lock"} == before, command
 
 
+def test_full_disk_for_what_is_small(disk, small, known):
+    "Calibrations, pictures, archives and imported data: the place is named, not the file that was read, and the old ones are whole"
+    cli("enrol", small/"train", "--out", disk/"archive", code=0)
+    (disk/"mine.json").write_text("old")
+    shutil.copy(known[1], disk/"ink.png")
+    fill(disk)
+    before = {p: p.read_bytes() for p in disk.rglob("*") if p.is_file() and p.name != ".lock"}
+    for command, place in ((("calibrate", small, "--out", disk/"mine.json"), "mine.json"), (("ink", known[0], "--out", disk/"ink.png"), "ink.png"),
+                           (("data", "import", small, disk/"set"), "set"), (("forget", disk/"archive", read_images(small).writer[0]), "archive")):
+        _, _, err = cli(*command, code=2)
+        assert f"{disk/place}" in err and "cannot be written (No space left" in err, err
+        assert {p: p.read_bytes() for p in disk.rglob("*") if p.is_file() and p.name != ".lock"} == before, command
+
+
 def test_full_disk_for_the_report(tmp_path, finished):
     "An evaluation that finds no room leaves the old report as it was; with room it goes through"
     disk = tmpfs(tmp_path/"disk", 4)

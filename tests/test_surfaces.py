@@ -1,6 +1,8 @@
 "PDF files that hang, lie or hide; HEIC files that lie; tables with a million columns, open quotes and formulas"
+import base64
 import csv
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -14,7 +16,10 @@ import pytest
 from conftest import VERDICTS, cli, signature
 from PIL import Image
 
+from siamese_sig.app import score_upload, table_html
 from siamese_sig.core import apart
+from siamese_sig.core.layouts import read_images
+from siamese_sig.verify import Verifier
 
 needs_pdf = pytest.mark.skipif(not __import__("importlib.util").util.find_spec("pypdfium2"), reason="pip install 'siamese_sig[pdf]'")
 needs_heic = pytest.mark.skipif(not __import__("importlib.util").util.find_spec("pillow_heif"), reason="pip install 'siamese_sig[heic]'")
@@ -178,6 +183,41 @@ def test_formulas_in_errors(tmp_path):
     _, out, _ = cli("enrol", tmp_path/"people", "--out", tmp_path/"refs.parquet", code=0)
     rows = list(csv.reader(open(tmp_path/"refs.errors.csv", newline="")))
     assert rows[1][0] == "'=1+1/=2+2.png" and rows[1][2] == "'=1+1" and "without a reference" not in out
+
+
+def no_formula(text):
+    "No cell that a spreadsheet would run, in a csv that holds no negative numbers"
+    rows = list(csv.reader(text.splitlines()))
+    assert rows and not [cell for row in rows for cell in row if cell[:1] in tuple("=+-@\t\r")], rows
+    return rows
+
+
+def test_formulas_on_the_page(people):
+    "The table that the page offers to save: titles, cells, names of files, errors"
+    genuine, _ = next(iter(people.values()))
+    images = [(name, Path(path).read_bytes()) for name, path in zip(("a.png", "=b.png", "@c.png"), genuine)]
+    table = '=1+1,query,refs\n=2+2,a.png,=b.png\n@SUM(A1),@c.png,a.png\n-1+1,=none.png,a.png\n'
+    scored = score_upload(Verifier.load(), [("pairs.csv", table.encode())], images)
+    saved = base64.b64decode(re.search('base64,([^"]+)', table_html(scored))[1]).decode()
+    rows = no_formula(saved)
+    assert len(rows) == 4 and all(row[-2] for row in rows[1:3]) and rows[3][-1]
+
+
+def test_formulas_in_names_of_people(tmp_path):
+    "Folders named like formulas: imported, read again, trained on and evaluated"
+    writers = [f"={n}+{n}" for n in range(6)]
+    for seed, (writer, name) in enumerate((writer, name) for writer in writers for name in ("genuine/1", "genuine/2", "genuine/3", "forged/1", "forged/2")):
+        path = tmp_path/f"people/{writer}/{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(signature((60, 160), seed)).save(path)
+    cli("data", "import", tmp_path/"people", tmp_path/"new", code=0)
+    for name in ("train_data.csv", "test_data.csv", "sources.csv"):
+        no_formula((tmp_path/"new"/name).read_text())
+    assert set(read_images(tmp_path/"new").writer) == set(writers)
+    cli("train", "--data", tmp_path/"new", "--out", tmp_path/"run", "--recipe", "original", "--size", "40x72", "--epochs", 1, "--steps-per-epoch", 2, "--batch-size", 4, code=0)
+    cli("evaluate", tmp_path/"run", code=0)
+    assert "'=" in (tmp_path/"run/scores.csv").read_text()
+    no_formula((tmp_path/"run/scores.csv").read_text())
 
 
 def test_a_million_columns(images):

@@ -81,13 +81,14 @@ def check_vacant(
     if not is_vacant: raise DataError(f"{dest}: exists and is not an empty folder; name a new one")
 
 # %% ../../nbs/core/files.ipynb #a948d576
-# What can be wrong with a disk: full, quota used up, read-only, broken, file too large for it
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
+# What only writing can meet: a disk that is full, a quota used up, read-only, a file too large for it
+_WRITING_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 def _is_fault_of(folder, error):
     "Does an `OSError` come from writing into `folder`?"
+    if error.errno in _WRITING_ERRORS: return True
     try: file = Path(os.fsdecode(error.filename))
-    except TypeError: return error.errno in _DISK_ERRORS # it names no file
+    except TypeError: return error.errno==errno.EIO # it names no file
     return file.is_relative_to(folder)
 
 # %% ../../nbs/core/files.ipynb #26baa6b4

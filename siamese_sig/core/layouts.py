@@ -23,7 +23,7 @@ from .messages import DataError, counted, first_few, progress
 from .files import asset, check_file, check_vacant, file_sha256, split_page, whole_folder
 from .tables import (
     FIRST_NAMES, FORGED_NAMES, GENUINE_NAMES, IMAGE_NAMES, LABEL_NAMES, SECOND_NAMES, WRITER_NAMES,
-    find_column, read_label, read_rows)
+    csv_text, find_column, read_label, read_rows)
 from .folders import (
     FORMS, IMAGE_SUFFIXES, PAIR_FILES, SPLIT_FOLDERS, ImageFolder, data_root, understand, understand_folders)
 from .unzip import unzip
@@ -520,8 +520,9 @@ def import_data(
             pairs = data.pairs[data.pairs.split==split]
             a,b = (names[pairs[side]].to_numpy() for side in 'ab')
             table = pd.DataFrame(dict(a=a, b=b, label=pairs.label.to_numpy()))
-            table.to_csv(root/f'{split}_data.csv', header=False, index=False)
-        pd.DataFrame(dict(path=paths, source=data.images.path)).to_csv(root/'sources.csv', index=False)
+            (root/f'{split}_data.csv').write_text(csv_text(table, header=False), encoding='utf-8')
+        sources = pd.DataFrame(dict(path=paths, source=data.images.path))
+        (root/'sources.csv').write_text(csv_text(sources), encoding='utf-8')
     return data
 
 # %% ../../nbs/core/layouts.ipynb #0010a64c

@@ -7,7 +7,8 @@ from __future__ import annotations # annotations stay text: they need no imports
 
 # %% auto #0
 __all__ = ['IMAGE_NAMES', 'WRITER_NAMES', 'FIRST_NAMES', 'SECOND_NAMES', 'FORGED_NAMES', 'LABEL_NAMES', 'GENUINE_NAMES',
-           'as_text', 'without_apostrophe', 'read_rows', 'plain_name', 'in_words', 'find_column', 'read_label']
+           'as_text', 'without_apostrophe', 'csv_text', 'read_rows', 'plain_name', 'in_words', 'find_column',
+           'read_label']
 
 # %% ../../nbs/core/tables.ipynb #tab-imports
 import csv, itertools, re
@@ -43,7 +44,7 @@ def _first_line(path, encoding):
     return 0, ','
 
 # %% ../../nbs/core/tables.ipynb #tab-formula
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
 _NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?%?", re.IGNORECASE)
 
 def as_text(
@@ -55,6 +56,15 @@ def as_text(
 
 def without_apostrophe(field:str)->str: # What `as_text` was given
     return field[1:] if field[:1]=="'" and _FORMULA.match(field[1:]) else field
+
+# %% ../../nbs/core/tables.ipynb #tab-csv
+def csv_text(
+    table, # A `pandas.DataFrame`
+    header:bool=True # With a first line of titles?
+)->str:
+    "A table as csv, in which no text is a formula"
+    def safe(column): return column if column.dtype.kind in 'biuf' else column.map(as_text)
+    return table.apply(safe).rename(columns=as_text).to_csv(index=False, header=header, lineterminator='\n')
 
 # %% ../../nbs/core/tables.ipynb #tab-rows
 def _open_table(path):
