@@ -124,6 +124,8 @@ def run(row):
         if not counts.exists():
             return dict(cases=1, survived=0, skipped=0, notes=[]), done.stdout[-4000:]+done.stderr[-4000:]
         result = json.loads(counts.read_text()) if counts.read_text().startswith("{") else counts_of_pytest(counts)
+        if row.name.startswith("versions"):
+            result["notes"] = []  # all fast tests: the notes of each stand in its own row
         failed = done.returncode or not result["cases"]
         return result | dict(seconds=round(time.monotonic()-start)), done.stdout[-6000:]+done.stderr[-3000:] if failed else ""
 
