@@ -134,6 +134,14 @@ def read_results():
     return json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.exists() else []
 
 
+def present_commit():
+    "The commit that is tested, with -dirty if tracked files differ from it, but for the results themselves"
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{RESULTS.relative_to(ROOT)}")
+    return git("rev-parse", "--short", "HEAD")+("-dirty" if changed else "")
+
+
 def write_results(results):
     "The results, in the order of the table, with its present words"
     rows = [row._asdict() | results[row.name] for row in ROWS if row.name in results]
@@ -174,7 +182,7 @@ def main():
     results = {row["name"]: {key: value for key, value in row.items() if key not in fields} for row in read_results()}
     if args.words:
         return write_results(results)
-    commit = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    commit = present_commit()
     lock, failed = Lock(), []
 
     def one(row):
