@@ -20,7 +20,7 @@ from test_models import spoilt
 
 from siamese_sig import archive
 from siamese_sig.archive import EnrolParts, enrol, forget, read_enrolled, score_parts
-from siamese_sig.core.messages import DataError
+from siamese_sig.core.messages import DataError, counted
 from siamese_sig.core.files import left_over
 from siamese_sig.verify import Verifier
 from siamese_sig.score import score_file
@@ -341,7 +341,7 @@ def test_workers_killed_often(many, tmp_path, request, tried):
         n += workers_killed(source, tmp_path/f"{runs}.parquet", request.config.getoption("--kills")-n, rng)
         same(tmp_path/f"{runs}.parquet", whole)
         no_duplicate(tmp_path/f"{runs}.parquet", source)
-    tried(n, f"{n} Ray workers in {runs} runs of {parts_of(whole)} parts")
+    tried(n, f"{n} Ray workers in {counted(runs, 'run')} of {parts_of(whole)} parts")
 
 
 @needs_ray
@@ -356,7 +356,7 @@ def test_driver_killed_often(many, tmp_path, request, tried):
         n, longest = n+killed, max(longest, lived_on)
         same(tmp_path/f"{runs}.parquet", whole)
         no_duplicate(tmp_path/f"{runs}.parquet", source)
-    tried(n, f"{n} drivers in {runs} runs; Ray's last process ended {longest:.0f} s later at most")
+    tried(n, f"{n} drivers in {counted(runs, 'run')}; Ray's last process ended {longest:.0f} s later at most")
 
 
 def test_a_part_that_ends_workers(people_few, tmp_path, monkeypatch):
