@@ -1,6 +1,6 @@
 """What was tried to break it, row by row: runs the tests of each row and writes the counts that the page on hardening shows.
 
-Examples: python scripts/hardening.py                    all rows, two hours of two cores
+Examples: python scripts/hardening.py                    all rows; with --jobs 2 two and a half hours of two cores
           python scripts/hardening.py fuzz web           rows of one of these names, or whose name holds one of the words
           python scripts/hardening.py --jobs 2           two rows at a time
           python scripts/hardening.py --check            fail if a row has no result, or one that is not of these words
